@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// From records to what the model computes on. Shape suffixes: T packed tokens, A supervised positions, I visual tokens,
+// N tiles, C channels, S tile side.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace retain::models {
+
+/// One image of a sample.
+struct ImageInput {
+  at::Tensor tiles_NCSS;     ///< float32 [tiles, 3, S, S], normalised; undefined where only token counts are needed
+  std::int64_t height = 0;   ///< of the original picture, pixels
+  std::int64_t width = 0;
+  std::int64_t tokens = 0;   ///< visual tokens it becomes
+  std::string key;           ///< digest of picture and preprocessing: the feature cache's key; empty: not cached
+};
+
+/// One conversation: ids with every <image> expanded to `tokens` copies of the image token; labels unshifted, -100 ignored.
+struct Sample {
+  std::string id;
+  std::vector<std::int64_t> ids;
+  std::vector<std::int64_t> labels;
+  std::vector<ImageInput> images;
+  /// Supervised tokens that have a predecessor, i.e. terms of the loss.
+  std::int64_t answers() const;
+};
+
+/// Samples packed one after another, no padding; attention never crosses a start.
+struct MicroBatch {
+  at::Tensor ids_T;                 ///< int64
+  at::Tensor positions_T;           ///< int64, from 0 in each sample
+  std::vector<std::int64_t> starts; ///< samples + 1 offsets into T
+  std::vector<ImageInput> images;   ///< in order of appearance
+  at::Tensor image_rows_I;          ///< int64 rows of T that hold visual tokens, in order
+  at::Tensor answer_rows_A;         ///< int64 rows of T whose next token is supervised
+  at::Tensor targets_A;             ///< int64, that next token
+  at::Tensor weights_A;             ///< float32; loss = sum of weights · cross-entropy
+  std::int64_t tokens() const { return starts.empty() ? 0 : starts.back(); }
+};
+
+/// How a global batch's loss is averaged.
+enum class LossAverage { sample, token };
+
+/// Packs samples. Each supervised token's weight is 1 / (batch_samples · answers of its sample) for `sample`, or
+/// 1 / batch_answers for `token`, so the sum over all micro-batches of a global batch is its loss on any layout.
+MicroBatch pack(std::span<const Sample> samples, LossAverage average, std::int64_t batch_samples, std::int64_t batch_answers);
+
+}  // namespace retain::models

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model is, read from its config.json alone; no size is hard-coded anywhere else.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "framework/base/dtype.h"
+
+namespace retain::models {
+
+enum class Activation { silu, gelu_tanh, gelu_erf, quick_gelu };
+
+/// A vision tower (SigLIP here; further kinds are added beside it).
+struct VisionConfig {
+  std::string kind = "siglip";
+  std::int64_t hidden = 0;        ///< H
+  std::int64_t intermediate = 0;  ///< of the tower's MLP
+  std::int64_t layers = 0;        ///< layers that are computed, and stored
+  std::int64_t heads = 0;
+  std::int64_t image_size = 0;    ///< side of a tile in pixels
+  std::int64_t patch_size = 0;    ///< pixels; what does not fill a patch at the right and bottom is cropped
+  std::int64_t channels = 3;
+  double norm_eps = 1e-6;
+  Activation activation = Activation::gelu_tanh;
+  bool has_post_norm = true;      ///< the file stores post_layernorm (unused by LLaVA-OneVision, never gets a gradient)
+  std::int64_t grid() const { return image_size / patch_size; }      ///< patches along a side
+  std::int64_t patches() const { return grid() * grid(); }
+};
+
+/// A decoder.
+struct TextConfig {
+  std::string kind = "qwen2";
+  std::int64_t hidden = 0;
+  std::int64_t intermediate = 0;
+  std::int64_t layers = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_size = 0;
+  std::int64_t vocabulary = 0;
+  std::int64_t max_positions = 0;
+  double norm_eps = 1e-6;
+  double rope_theta = 10000.0;
+  bool qkv_bias = true;           ///< Qwen2: q, k, v have a bias, o has none
+  bool tied_head = false;         ///< lm_head is embed_tokens
+  Activation activation = Activation::silu;
+};
+
+/// A whole model.
+struct LmmConfig {
+  std::string family = "llava_onevision";
+  VisionConfig vision;
+  TextConfig text;
+  Activation projector_activation = Activation::gelu_erf;
+  bool projector_bias = true;
+  bool image_newline = true;
+  std::int64_t image_token = 0;                                ///< id that stands for one visual token
+  std::int64_t vision_feature_layer = -1;
+  std::vector<std::pair<std::int64_t, std::int64_t>> pinpoints;  ///< (height, width) in pixels, in the file's order
+  std::optional<std::int64_t> max_tiles;                       ///< 9 for "anyres_max_9"; empty: no limit
+  std::vector<std::int64_t> eos_tokens;                        ///< generation stops at any of these
+  framework::DType stored_dtype = framework::DType::float32;   ///< the file's `dtype` / `torch_dtype`
+};
+
+/// Reads DIR/config.json (and generation_config.json for eos_tokens if present) in the transformers-5, transformers-4 (hub)
+/// or original LLaVA naming. Errors: io; config_invalid (not JSON, a missing or senseless field, named);
+/// config_unsupported (another architecture; lists those supported).
+LmmConfig read_config(const std::filesystem::path& directory);
+
+}  // namespace retain::models

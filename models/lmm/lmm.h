@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A large multimodal model as one rank holds it: its pipeline stage's layers, cut over its tensor group.
+// Shape suffixes: T packed tokens, H hidden, A supervised positions, V vocabulary.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "models/lmm/batch.h"
+#include "models/lmm/config.h"
+#include "parallel/mesh.h"
+#include "parallel/parameter.h"
+#include "parallel/pipeline/partition.h"
+
+namespace retain::models {
+
+class FeatureCache;  // models/vision/feature_cache.h
+class KvCache;       // models/layers/kv_cache.h
+
+/// Settings of the computation that change memory or time, not results.
+struct LmmOptions {
+  bool recompute_activations = false;  ///< keep only each decoder layer's input; recompute the rest in the backward pass
+  FeatureCache* features = nullptr;    ///< reuse of frozen vision features (tower + nothing trainable in it); may be null
+};
+
+class Lmm {
+ public:
+  /// `parameters` are this rank's (see models/weights/load.h); `mesh` outlives the model.
+  Lmm(LmmConfig config, const parallel::Mesh& mesh, parallel::PipelinePartition partition, parallel::ParameterTable table,
+      parallel::ParameterSet parameters, LmmOptions options);
+  ~Lmm();
+
+  const LmmConfig& config() const;
+  const parallel::Mesh& mesh() const;
+  const parallel::PipelinePartition& partition() const;
+  const parallel::ParameterTable& table() const;
+  parallel::ParameterSet& parameters();
+
+  /// This pipeline stage's part of the forward pass. `hidden_TH`: the previous pipeline stage's result, undefined on the
+  /// first. Returns hidden_TH for the next one; on the last, the hidden states before the final norm.
+  at::Tensor forward(const MicroBatch& batch, const at::Tensor& hidden_TH);
+
+  /// Last pipeline stage: final norm, head and vocabulary-parallel cross-entropy at the answer rows only.
+  /// Returns the float32 scalar sum of weights_A · cross-entropy, the same on all tensor ranks.
+  at::Tensor loss(const MicroBatch& batch, const at::Tensor& hidden_TH);
+
+  /// Last pipeline stage: whole-vocabulary float32 logits [rows, V] at `rows` of hidden_TH, gathered over the tensor group.
+  at::Tensor logits(const at::Tensor& hidden_TH, const at::Tensor& rows);
+
+  /// One step of incremental decoding (no gradient): `batch` holds only new tokens of each sequence (positions_T absolute);
+  /// keys and values are appended to `cache`, whose sequence i is the batch's i-th.
+  at::Tensor forward_cached(const MicroBatch& batch, const at::Tensor& hidden_TH, KvCache& cache);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace retain::models
