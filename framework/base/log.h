@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages to people, on standard error. Rank 0 speaks; other ranks only warn and fail, naming themselves.
+#pragma once
+#include <memory>
+#include <string>
+
+namespace spdlog {
+class logger;
+}
+
+namespace retain::framework {
+
+class Log {
+ public:
+  /// `rank` of `ranks`; `quiet` keeps warnings and errors only.
+  Log(int rank, int ranks, bool quiet = false);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  void info(const std::string& message) const;   ///< rank 0 only
+  void warn(const std::string& message) const;   ///< any rank
+  void error(const std::string& message) const;  ///< any rank
+  int rank() const noexcept { return rank_; }
+
+ private:
+  int rank_;
+  std::string prefix_;
+  std::unique_ptr<spdlog::logger> logger_;
+};
+
+}  // namespace retain::framework

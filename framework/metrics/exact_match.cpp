@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/metrics/registry.h"
+#include "framework/text/regex.h"
+#include "framework/text/unicode.h"
+
+namespace retain::framework {
+namespace {
+
+bool is_ascii_punctuation(char c) {
+  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+}
+
+std::string normalise(const std::string& text) {
+  static const Regex kArticle(R"(\b(?:a|an|the)\b)");
+  std::string kept;
+  for (const char c : to_lower(text))
+    if (!is_ascii_punctuation(c)) kept += c;
+  std::string spaced;
+  std::size_t copied = 0;
+  for (const Regex::Match& match : kArticle.all(kept)) {
+    spaced += kept.substr(copied, match[0].begin - copied) + " ";
+    copied = match[0].end;
+  }
+  return collapse_space(spaced + kept.substr(copied));
+}
+
+}  // namespace
+
+double exact_match(const ScoreInput& input) {
+  const std::string prediction = normalise(input.prediction);
+  for (const std::string& reference : input.references)
+    if (prediction == normalise(reference)) return 1;
+  return 0;
+}
+
+}  // namespace retain::framework

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of subcommands, in the order `retain --help` shows them.
+#include "launch/command/commands.h"
+
+namespace retain::launch {
+
+void add_commands(CLI::App& app, Action& action) {
+  add_score(app, action);
+  add_doctor(app, action);
+}
+
+}  // namespace retain::launch
