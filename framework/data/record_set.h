@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The records of a task: a LLaVA JSON list, a JSONL file, or a mixture YAML that draws from several of them.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/base/error.h"
+#include "framework/data/record.h"
+
+namespace retain::framework {
+
+enum class MixtureMode : std::uint8_t {
+  clean,    ///< a sampling strategy that cannot be read is an error
+  faithful  ///< as LMM_CL's data_utils.py: it falls back to all records, and `end:0` means all
+};
+
+struct RecordSetOptions {
+  std::filesystem::path images;   ///< root of relative image names; empty: the folder of each data file
+  MixtureMode mixture = MixtureMode::clean;
+  std::uint64_t seed = 0;         ///< of `random` sampling strategies
+};
+
+/// Records read on demand: the files' bytes are kept, a record is parsed when asked for. Const members are thread-safe.
+class RecordSet {
+ public:
+  /// Opens .json, .jsonl, .yaml or .yml. Throws Error(data_invalid) on a file of another form or JSON that is cut or not
+  /// UTF-8, Error(data_empty) when there is no record, Error(io) when it cannot be read.
+  static RecordSet load(const std::filesystem::path& path, const RecordSetOptions& options = {});
+
+  std::int64_t size() const noexcept { return static_cast<std::int64_t>(entries_.size()); }
+  /// Record `i`, parsed. Throws what parse_record() throws.
+  Record at(std::int64_t i) const;
+  /// "train.json, record 3", without parsing.
+  std::string where(std::int64_t i) const;
+  /// XXH3-128 of the record bytes in order, in hexadecimal: equal text and order, equal digest.
+  std::string digest() const;
+  /// Every data file, in order of first use.
+  std::vector<std::filesystem::path> files() const;
+
+ private:
+  struct File;
+  struct Entry {
+    std::int32_t file;
+    std::int64_t index;   ///< record within the file
+  };
+  std::vector<std::shared_ptr<const File>> files_;
+  std::vector<Entry> entries_;
+};
+
+/// One record that cannot be used.
+struct RecordFault {
+  std::int64_t record = 0;   ///< index in the RecordSet
+  Error error;
+};
+
+enum class BadRecordPolicy : std::uint8_t {
+  fatal,  ///< the first bad record stops
+  skip    ///< bad records are left out and counted
+};
+
+struct CheckOptions {
+  BadRecordPolicy policy = BadRecordPolicy::fatal;
+  bool needs_answer = true;
+  /// Called once per distinct image path that exists; returns the error of an image that cannot be used.
+  std::function<std::optional<Error>(const std::filesystem::path&)> probe_image;
+};
+
+struct CheckReport {
+  std::vector<std::int64_t> usable;   ///< indices in the RecordSet, ascending
+  std::vector<RecordFault> faults;    ///< only with `skip`
+};
+
+/// Parses and validates every record, and looks for its images. With `fatal` throws the first fault (its kind, with file,
+/// record and id); with `skip` throws Error(data_empty) only when nothing is usable.
+CheckReport check_records(const RecordSet& records, const CheckOptions& options = {});
+
+}  // namespace retain::framework
