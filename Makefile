@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# The two commands are `make demo` and `make test`; each does all the set-up by itself.
+SHELL := bash
+PRESET ?= release
+BUILD := build/$(PRESET)
+JOBS ?= $(shell nproc)
+# Open MPI refuses root and more ranks than cores unless told; neither matters here.
+export OMPI_ALLOW_RUN_AS_ROOT := 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
+
+.PHONY: help setup build test demo pretrain bench checks install clean
+help:
+	@printf 'make demo       build, then teach the tiny world on 2 ranks and write report.html\n'
+	@printf 'make test       build, then run every test\n'
+	@printf 'make build      set up and build only (PRESET=release|dev|asan|cuda|bench)\n'
+	@printf 'make bench      build and run the benchmarks\n'
+	@printf 'make pretrain   make the demo'"'"'s base model again from random weights\n'
+	@printf 'make install PREFIX=DIR\n'
+
+build:
+	@torch=$$(cmake/setup.sh) && \
+	cmake --preset $(PRESET) -DRETAIN_TORCH="$$torch" && \
+	cmake --build --preset $(PRESET) -j $(JOBS)
+
+checks:
+	@cmake/checks.sh
+
+test: checks build
+	@ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error
+
+demo: build
+	@examples/tiny/demo.sh $(BUILD)
+
+pretrain: build
+	@examples/tiny/pretrain.sh $(BUILD)
+
+bench:
+	@$(MAKE) build PRESET=bench
+	@bench/run.sh build/bench
+
+install: build
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	@rm -rf build
