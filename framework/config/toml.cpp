@@ -11,6 +11,8 @@
 namespace retain::framework {
 namespace {
 
+constexpr std::string_view kOverride = "--set";
+
 std::string describe(const toml::node& node) {
   std::ostringstream text;
   node.visit([&](const auto& value) {
@@ -37,7 +39,7 @@ void apply_override(toml::table& document, const std::string& assignment) {
   std::string value = assignment.substr(equals + 1);
   toml::table parsed;
   try {
-    parsed = toml::parse("value = " + value);
+    parsed = toml::parse("value = " + value, kOverride);
   } catch (const toml::parse_error&) {
     parsed.insert("value", value);
   }
@@ -84,7 +86,13 @@ const toml::node* ConfigTable::find(const std::string& key) const {
 
 bool ConfigTable::has(const std::string& key) const { return find(key) != nullptr; }
 
+bool ConfigTable::overridden(const std::string& key) const {
+  const toml::node* node = table_ ? table_->get(key) : nullptr;
+  return node && ((node->source().path && *node->source().path == kOverride) || node->source().begin.line == 0);
+}
+
 std::string ConfigTable::where(const std::string& key) const {
+  if (overridden(key)) return "--set " + (path_.empty() ? key : path_ + "." + key);
   const toml::node* node = table_ ? table_->get(key) : nullptr;
   const auto line = node ? node->source().begin.line : (table_ ? table_->source().begin.line : 0);
   const std::string name = path_.empty() ? key : path_ + "." + key;

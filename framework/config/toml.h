@@ -35,6 +35,8 @@ class ConfigTable {
   void reject_unknown() const;
   /// "FILE:LINE: key path" of a key, for messages.
   std::string where(const std::string& key) const;
+  /// True when the value came from --set.
+  bool overridden(const std::string& key) const;
   const std::string& path() const noexcept { return path_; }
   const std::string& file() const noexcept { return file_; }
 

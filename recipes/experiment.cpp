@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/experiment.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "framework/base/error.h"
+#include "framework/base/json.h"
+#include "framework/config/nearest.h"
+#include "framework/metrics/registry.h"
+
+namespace retain::recipes {
+namespace {
+
+using framework::ConfigFile;
+using framework::ConfigTable;
+using framework::Error;
+using framework::ErrorKind;
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMany = std::numeric_limits<std::int32_t>::max();
+
+/// A path key: relative to the file that names it, unless it came from --set.
+fs::path path_of(const ConfigTable& table, const std::string& key, const fs::path& folder, const std::string& otherwise = "") {
+  const fs::path path = table.text(key, otherwise);
+  if (path.empty() || path.is_absolute() || table.overridden(key)) return path;
+  return folder / path;
+}
+
+TrainSettings read_settings(const ConfigTable& table, TrainSettings s) {
+  s.learning_rate = table.number("learning_rate", s.learning_rate, 0, 1e3);
+  const std::vector<std::string> schedules{"cosine", "linear", "constant"};
+  s.schedule = static_cast<Schedule>(
+      std::find(schedules.begin(), schedules.end(), table.choice("schedule", schedules, schedules[static_cast<std::size_t>(s.schedule)])) -
+      schedules.begin());
+  s.warmup_ratio = table.number("warmup_ratio", s.warmup_ratio, 0, 1);
+  s.weight_decay = table.number("weight_decay", s.weight_decay, 0, 1e3);
+  s.beta1 = table.number("beta1", s.beta1, 0, 1);
+  s.beta2 = table.number("beta2", s.beta2, 0, 1);
+  s.epsilon = table.number("epsilon", s.epsilon, 0, 1);
+  s.clip = table.number("clip", s.clip, 0, 1e9);
+  s.global_batch = table.integer("global_batch", s.global_batch, 1, kMany);
+  s.micro_batch = table.integer("micro_batch", s.micro_batch, 1, kMany);
+  s.micro_batch_tokens = table.integer("micro_batch_tokens", s.micro_batch_tokens, 0, kMany);
+  s.epochs = table.integer("epochs", s.epochs, 1, kMany);
+  s.max_steps = table.integer("max_steps", s.max_steps, 0, kMany);
+  s.shuffle = table.flag("shuffle", s.shuffle);
+  s.drop_last = table.flag("drop_last", s.drop_last);
+  s.loss_average = table.choice("loss_average", {"sample", "token"}, s.loss_average == models::LossAverage::sample ? "sample" : "token") ==
+                           "sample" ? models::LossAverage::sample : models::LossAverage::token;
+  s.seed = static_cast<std::uint64_t>(table.integer("seed", static_cast<std::int64_t>(s.seed), 0, std::numeric_limits<std::int64_t>::max()));
+  s.max_length = table.integer("max_length", s.max_length, 1, kMany);
+  const auto bad = [&](const char* key, OnBad otherwise) {
+    return table.choice(key, {"stop", "skip"}, otherwise == OnBad::stop ? "stop" : "skip") == "stop" ? OnBad::stop : OnBad::skip;
+  };
+  s.over_length = bad("over_length", s.over_length);
+  s.non_finite = bad("non_finite", s.non_finite);
+  s.master_weights = table.flag("master_weights", s.master_weights);
+  s.zero = table.flag("zero", s.zero);
+  s.recompute = table.flag("recompute", s.recompute);
+  s.save_every = table.integer("save_every", s.save_every, 0, kMany);
+  return s;
+}
+
+/// `[[task]] file = "x.toml"` reads the entry from a file of its own; keys beside it override that file's.
+struct Entry {
+  ConfigTable table;
+  fs::path folder;
+};
+
+Entry entry_of(const ConfigTable& table, const fs::path& folder, const std::string& section, std::vector<ConfigFile>& files) {
+  if (!table.has("file")) return {table, folder};
+  const fs::path file = path_of(table, "file", folder);
+  files.push_back(ConfigFile::read(file));
+  return {files.back().root().table(section), file.parent_path()};
+}
+
+std::vector<Recipe> read_recipes(const ConfigTable& root) {
+  std::vector<Recipe> recipes;
+  for (const ConfigTable& table : root.tables("recipe")) {
+    Recipe recipe;
+    const std::vector<std::string> patterns = table.texts("train");
+    recipe.name = table.text("name", patterns.empty() ? std::nullopt : std::optional<std::string>("custom"));
+    const double rate = table.number("learning_rate", 0.0, 0, 1e3);
+    const std::vector<ConfigTable> groups = table.tables("group");
+    if (groups.empty()) recipe.groups.push_back({patterns.empty() ? std::vector<std::string>{recipe.name} : patterns, rate});
+    for (const ConfigTable& group : groups)
+      recipe.groups.push_back({group.texts("train"), group.number("learning_rate", rate, 0, 1e3)});
+    for (const Recipe& other : recipes)
+      if (other.name == recipe.name)
+        throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every recipe", recipe.name + " twice",
+                                                "give one of them another name"});
+    recipes.push_back(std::move(recipe));
+  }
+  return recipes;
+}
+
+std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, const TrainSettings& defaults, std::vector<ConfigFile>& files) {
+  std::vector<Task> tasks;
+  for (const ConfigTable& table : root.tables("task")) {
+    const Entry entry = entry_of(table, folder, "task", files);
+    Task task;
+    task.name = entry.table.text("name");
+    task.train = path_of(entry.table, "train", entry.folder);
+    task.images = path_of(entry.table, "images", entry.folder);
+    task.settings = read_settings(entry.table, defaults);
+    if (table.has("file")) task.settings = read_settings(table, task.settings);
+    tasks.push_back(std::move(task));
+  }
+  const ConfigTable curriculum = root.table("curriculum");
+  const std::vector<std::string> order = curriculum.texts("order");
+  if (order.empty()) return tasks;
+  std::vector<Task> ordered;
+  for (const std::string& name : order) {
+    const auto found = std::find_if(tasks.begin(), tasks.end(), [&](const Task& task) { return task.name == name; });
+    if (found == tasks.end()) {
+      std::vector<std::string> names;
+      for (const Task& task : tasks) names.push_back(task.name);
+      const std::string near = framework::nearest(name, names);
+      throw Error(ErrorKind::config_invalid, {curriculum.where("order"), "names of [[task]] entries", name,
+                                              near.empty() ? "" : "did you mean \"" + near + "\"?"});
+    }
+    ordered.push_back(*found);
+  }
+  return ordered;
+}
+
+std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, std::vector<ConfigFile>& files) {
+  std::vector<Benchmark> benchmarks;
+  for (const ConfigTable& table : root.tables("benchmark")) {
+    const Entry entry = entry_of(table, folder, "benchmark", files);
+    Benchmark benchmark;
+    benchmark.name = entry.table.text("name");
+    benchmark.data = path_of(entry.table, "data", entry.folder);
+    benchmark.images = path_of(entry.table, "images", entry.folder);
+    benchmark.metric = entry.table.choice("metric", framework::metric_names(), "exact_match");
+    benchmark.kind = entry.table.choice("kind", {"target", "held_out"}, "held_out") == "target" ? Benchmark::Kind::target : Benchmark::Kind::held_out;
+    benchmark.task = entry.table.text("task", benchmark.kind == Benchmark::Kind::target ? benchmark.name : "");
+    benchmark.max_new_tokens = entry.table.integer("max_new_tokens", 16, 1, 1 << 20);
+    benchmark.limit = table.integer("limit", entry.table.integer("limit", 0, 0, kMany), 0, kMany);
+    benchmarks.push_back(std::move(benchmark));
+  }
+  return benchmarks;
+}
+
+}  // namespace
+
+Experiment read_experiment(const fs::path& file, const std::vector<std::string>& overrides) {
+  const ConfigFile document = file.empty() ? ConfigFile::parse("", "--set", overrides) : ConfigFile::read(file, overrides);
+  const ConfigTable root = document.root();
+  const fs::path folder = file.empty() ? fs::path() : document.folder();
+  std::vector<ConfigFile> files;
+  Experiment e;
+  e.file = file;
+  const ConfigTable model = root.table("model");
+  e.model = path_of(model, "path", folder);
+  e.dtype = framework::dtype_from_name(model.choice("dtype", {"float32", "bfloat16"}, "float32"));
+  e.mode = model.choice("mode", {"clean", "faithful"}, "clean") == "clean" ? Mode::clean : Mode::faithful;
+  const ConfigTable parallel = root.table("parallel");
+  e.tensor = static_cast<int>(parallel.integer("tensor", 1, 1, 1 << 16));
+  e.pipeline = static_cast<int>(parallel.integer("pipeline", 1, 1, 1 << 16));
+  e.watchdog_seconds = parallel.number("watchdog_seconds", e.watchdog_seconds, 1, 1e6);
+  const ConfigTable train = root.table("train");
+  e.train = read_settings(train, {});
+  const ConfigTable data = root.table("data");
+  e.bad_records = data.choice("bad_records", {"stop", "skip"}, "stop") == "stop" ? OnBad::stop : OnBad::skip;
+  e.recipes = read_recipes(root);
+  e.tasks = read_tasks(root, folder, e.train, files);
+  e.benchmarks = read_benchmarks(root, folder, files);
+  for (const ConfigTable& table : root.tables("probe"))
+    e.probes.push_back({table.text("name", "number_bias"), path_of(table, "data", folder), path_of(table, "images", folder),
+                        table.integer("limit", 0, 0, kMany)});
+  const ConfigTable evaluate = root.table("evaluate");
+  e.evaluation_batch = evaluate.integer("batch", e.evaluation_batch, 1, 1 << 16);
+  const ConfigTable store = root.table("store");
+  e.store = path_of(store, "path", folder);
+  e.log = path_of(root.table("log"), "path", folder);
+  const ConfigTable cache = root.table("feature_cache");
+  e.feature_memory = cache.integer("memory", e.feature_memory, 0, std::numeric_limits<std::int64_t>::max());
+  e.feature_disk = cache.integer("disk", e.feature_disk, 0, std::numeric_limits<std::int64_t>::max());
+  root.reject_unknown();
+  return e;
+}
+
+std::string describe_settings(const TrainSettings& s) {
+  namespace json = framework::json;
+  const auto bad = [](OnBad value) { return value == OnBad::stop ? "stop" : "skip"; };
+  constexpr const char* kSchedules[] = {"cosine", "linear", "constant"};
+  return json::serialize(json::object{
+      {"learning_rate", s.learning_rate}, {"schedule", kSchedules[static_cast<int>(s.schedule)]}, {"warmup_ratio", s.warmup_ratio},
+      {"weight_decay", s.weight_decay}, {"beta1", s.beta1}, {"beta2", s.beta2}, {"epsilon", s.epsilon}, {"clip", s.clip},
+      {"global_batch", s.global_batch}, {"epochs", s.epochs}, {"max_steps", s.max_steps}, {"shuffle", s.shuffle},
+      {"drop_last", s.drop_last}, {"loss_average", s.loss_average == models::LossAverage::sample ? "sample" : "token"},
+      {"seed", s.seed}, {"max_length", s.max_length}, {"over_length", bad(s.over_length)}, {"non_finite", bad(s.non_finite)},
+      {"master_weights", s.master_weights}});
+}
+
+}  // namespace retain::recipes

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// An experiment file: which model, which recipes, which tasks in which order, how they are trained and measured.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/base/dtype.h"
+#include "framework/config/toml.h"
+#include "recipes/train_settings.h"
+#include "recipes/trainable.h"
+
+namespace retain::recipes {
+
+/// One skill to teach.
+struct Task {
+  std::string name;
+  std::filesystem::path train;       ///< LLaVA JSON, JSONL or mixture YAML
+  std::filesystem::path images;      ///< root of relative image paths; empty: the folder of the data file
+  TrainSettings settings;            ///< [train] with the task's own keys over it
+};
+
+/// Questions with reference answers. `target` benchmarks belong to a task; `held_out` ones to none.
+struct Benchmark {
+  enum class Kind { target, held_out };
+  std::string name;
+  std::filesystem::path data;        ///< JSONL: a LLaVA record whose last answer is the reference, optional "references", "options"
+  std::filesystem::path images;
+  std::string metric;
+  Kind kind = Kind::held_out;
+  std::string task;                  ///< of a target: the task it measures
+  std::int64_t max_new_tokens = 16;
+  std::int64_t limit = 0;            ///< first records only; 0: all
+};
+
+/// Captions on which the counting-bias probe reads the probability of number tokens.
+struct Probe {
+  std::string name;
+  std::filesystem::path data;
+  std::filesystem::path images;
+  std::int64_t limit = 0;
+};
+
+/// A way of teaching: a branch of the experiment from the same base.
+struct Recipe {
+  std::string name;
+  std::vector<TrainableGroup> groups;
+};
+
+enum class Mode { clean, faithful };
+
+struct Experiment {
+  std::filesystem::path file;        ///< empty when everything came from --set
+  std::filesystem::path model;
+  framework::DType dtype = framework::DType::float32;
+  int tensor = 1;
+  int pipeline = 1;
+  Mode mode = Mode::clean;           ///< labels and alpha as the paper says, or as its code was released
+  OnBad bad_records = OnBad::stop;
+  TrainSettings train;
+  std::vector<Recipe> recipes;
+  std::vector<Task> tasks;           ///< in teaching order
+  std::vector<Benchmark> benchmarks;
+  std::vector<Probe> probes;
+  std::int64_t evaluation_batch = 8;
+  std::filesystem::path store;
+  std::filesystem::path log;         ///< JSON lines, one an optimizer step; empty: none
+  std::int64_t feature_memory = std::int64_t{1} << 30;  ///< bytes of frozen vision features kept in memory
+  std::int64_t feature_disk = 0;                        ///< and on disk under the store; 0: none
+  double watchdog_seconds = 600;
+};
+
+/// Reads an experiment. `file` may be empty: then overrides alone say everything. Relative paths are taken from the folder
+/// of the file that names them; model.path and store.path given by --set, from the working directory.
+/// Throws Error(config_invalid) naming file, line and key.
+Experiment read_experiment(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// The same as JSON, complete with defaults: what a stage records as its inputs. Paths and the mesh are left out.
+std::string describe_settings(const TrainSettings& settings);
+
+}  // namespace retain::recipes
