@@ -85,20 +85,24 @@ GradientReducer::GradientReducer(Gradients& gradients, const Mesh& mesh, bool sh
   }
 }
 
-std::vector<GradientPiece> GradientReducer::reduce() {
+ReducedGradients GradientReducer::reduce() {
   const at::NoGradGuard no_gradients;
   for (std::size_t i = 0; i < gradients_.size(); ++i) {
     if (mesh_.tensor().size() > 1 && gradients_.parameter(i).spec.overlapping()) sum_overlapping(i);
     if (mesh_.pipeline().size() > 1 && is_tied_apart(gradients_.parameter(i).spec)) sum_tied(i);
   }
-  if (mesh_.data().size() > 1) return reduce_buckets(agree_on_defined());
-  std::vector<GradientPiece> pieces;
+  ReducedGradients reduced;
+  reduced.defined = agree_on_defined();
+  if (mesh_.data().size() > 1) {
+    reduced.pieces = reduce_buckets(reduced.defined);
+    return reduced;
+  }
   for (const ParameterPiece& where : layout_) {
     at::Tensor gradient = gradients_.get(where.parameter);
-    pieces.push_back({where, gradient.defined() ? gradient.view(-1) : gradient});
+    reduced.pieces.push_back({where, gradient.defined() ? gradient.view(-1) : gradient});
     gradients_.set(where.parameter, at::Tensor());
   }
-  return pieces;
+  return reduced;
 }
 
 /// Rows held by several tensor ranks have a part of their gradient on each: sum in a buffer of the global shape.
@@ -134,7 +138,7 @@ std::vector<bool> GradientReducer::agree_on_defined() {
   at::Tensor flags = at::zeros({static_cast<std::int64_t>(gradients_.size())}, at::kInt);
   for (std::size_t i = 0; i < gradients_.size(); ++i)
     flags.data_ptr<std::int32_t>()[i] = gradients_.get(i).defined() ? 1 : 0;
-  if (gradients_.size() > 0) mesh_.data().all_reduce(flags, ReduceOp::max);
+  if (mesh_.data().size() > 1 && gradients_.size() > 0) mesh_.data().all_reduce(flags, ReduceOp::max);
   std::vector<bool> defined(gradients_.size());
   for (std::size_t i = 0; i < defined.size(); ++i) defined[i] = flags.data_ptr<std::int32_t>()[i] != 0;
   return defined;

@@ -40,6 +40,12 @@ struct GradientPiece {
   at::Tensor values;  ///< flat; undefined when no rank had a gradient for the parameter in this step
 };
 
+/// What one optimizer step works on.
+struct ReducedGradients {
+  std::vector<GradientPiece> pieces;  ///< in the order of GradientReducer::layout()
+  std::vector<bool> defined;          ///< by parameter: some rank had a gradient
+};
+
 class GradientReducer {
  public:
   /// `gradients` and `mesh` outlive this. `shard`: every data rank ends with its own share only. Capacity in elements.
@@ -48,8 +54,7 @@ class GradientReducer {
   /// Collective over the mesh. Sums over the tensor group where slices overlap, over first and last pipeline stage where
   /// an embedding is tied, then over the data group; losses are weighted so that sums are averages already. A gradient
   /// that is undefined here counts as zero. Takes the gradients' memory: Gradients is empty afterwards.
-  /// Returns the pieces of layout(), in that order.
-  std::vector<GradientPiece> reduce();
+  ReducedGradients reduce();
 
   /// The pieces this rank updates, fixed for the reducer's life: all of every slice, or its share of them.
   const std::vector<ParameterPiece>& layout() const noexcept { return layout_; }

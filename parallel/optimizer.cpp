@@ -5,7 +5,6 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include "framework/base/error.h"
@@ -43,35 +42,34 @@ at::Tensor Optimizer::parameter_part(const ParameterPiece& piece) const {
   return gradients_.parameter(piece.parameter).value.detach().view(-1).narrow(0, piece.begin, piece.size());
 }
 
-void Optimizer::step(const std::vector<GradientPiece>& pieces, double scale, const std::vector<double>& learning_rates) {
-  if (pieces.size() != layout_.size() || learning_rates.size() != gradients_.size())
+AdamWUpdate Optimizer::update_of(std::size_t i, double scale, double learning_rate) const {
+  const double steps = static_cast<double>(updates_[i]);
+  const bool decay = settings_.weight_decay != 0 && decays(gradients_.parameter(i).spec.name);
+  AdamWUpdate update;
+  update.gradient_scale = static_cast<float>(scale);
+  update.decay = decay ? static_cast<float>(1 - learning_rate * settings_.weight_decay) : 1.0F;
+  update.one_minus_beta1 = static_cast<float>(1 - settings_.beta1);
+  update.beta2 = static_cast<float>(settings_.beta2);
+  update.one_minus_beta2 = static_cast<float>(1 - settings_.beta2);
+  update.step = static_cast<float>(learning_rate / (1 - std::pow(settings_.beta1, steps)));
+  update.root = static_cast<float>(std::sqrt(1 - std::pow(settings_.beta2, steps)));
+  update.epsilon = static_cast<float>(settings_.epsilon);
+  return update;
+}
+
+void Optimizer::step(const ReducedGradients& reduced, double scale, const std::vector<double>& learning_rates) {
+  if (reduced.pieces.size() != layout_.size() || reduced.defined.size() != updates_.size() ||
+      learning_rates.size() != updates_.size())
     throw Error(ErrorKind::internal, "the optimizer was given gradients of another layout");
-  std::set<std::size_t> updated;
-  for (std::size_t k = 0; k < pieces.size(); ++k) {
-    if (!(pieces[k].where == layout_[k])) throw Error(ErrorKind::internal, "gradient pieces are out of order");
-    if (!pieces[k].values.defined()) continue;
+  for (std::size_t i = 0; i < updates_.size(); ++i) updates_[i] += reduced.defined[i];
+  for (std::size_t k = 0; k < layout_.size(); ++k) {
+    const GradientPiece& piece = reduced.pieces[k];
+    if (!(piece.where == layout_[k])) throw Error(ErrorKind::internal, "gradient pieces are out of order");
+    if (!piece.values.defined()) continue;
     const std::size_t i = layout_[k].parameter;
-    if (updated.insert(i).second) ++updates_[i];
-    const double learning_rate = learning_rates[i];
-    const double steps = static_cast<double>(updates_[i]);
-    AdamWUpdate update;
-    update.gradient_scale = static_cast<float>(scale);
-    const bool decay = settings_.weight_decay != 0 && decays(gradients_.parameter(i).spec.name);
-    update.decay = decay ? static_cast<float>(1 - learning_rate * settings_.weight_decay) : 1.0F;
-    update.one_minus_beta1 = static_cast<float>(1 - settings_.beta1);
-    update.beta2 = static_cast<float>(settings_.beta2);
-    update.one_minus_beta2 = static_cast<float>(1 - settings_.beta2);
-    update.step = static_cast<float>(learning_rate / (1 - std::pow(settings_.beta1, steps)));
-    update.root = static_cast<float>(std::sqrt(1 - std::pow(settings_.beta2, steps)));
-    update.epsilon = static_cast<float>(settings_.epsilon);
-    adamw_update(parameter_part(layout_[k]), states_[k].master, states_[k].first, states_[k].second, pieces[k].values,
-                 update);
+    adamw_update(parameter_part(layout_[k]), states_[k].master, states_[k].first, states_[k].second, piece.values,
+                 update_of(i, scale, learning_rates[i]));
   }
-  // A parameter cut over several data ranks may have pieces elsewhere only; its step count follows all the same.
-  std::set<std::size_t> held;
-  for (const ParameterPiece& piece : layout_) held.insert(piece.parameter);
-  for (std::size_t i = 0; i < updates_.size(); ++i)
-    if (!held.contains(i)) ++updates_[i];
 }
 
 const at::Tensor& Optimizer::tensor(const PieceState& state, State kind) const {

@@ -10,6 +10,7 @@
 #include "framework/base/dtype.h"
 #include "parallel/data_parallel.h"
 #include "parallel/gradients.h"
+#include "parallel/optimizer_kernels.h"
 
 namespace retain::parallel {
 
@@ -37,9 +38,9 @@ class Optimizer {
   /// `gradients` outlives this. Memory is taken here, not in the first step.
   Optimizer(Gradients& gradients, std::vector<ParameterPiece> layout, AdamWSettings settings);
 
-  /// One update in place. `pieces` as reduce() returned them; each gradient is multiplied by `scale` first.
-  /// learning_rates[i] belongs to gradients.parameter(i). Pieces without values are left alone, their step count too.
-  void step(const std::vector<GradientPiece>& pieces, double scale, const std::vector<double>& learning_rates);
+  /// One update in place. Each gradient is multiplied by `scale` first. learning_rates[i] belongs to
+  /// gradients.parameter(i). A parameter without a gradient is left alone, its update count too.
+  void step(const ReducedGradients& reduced, double scale, const std::vector<double>& learning_rates);
 
   /// Kinds of state held for parameter i.
   std::vector<State> kinds(std::size_t i) const;
@@ -61,6 +62,7 @@ class Optimizer {
   };
   const at::Tensor& tensor(const PieceState& state, State kind) const;
   at::Tensor parameter_part(const ParameterPiece& piece) const;
+  AdamWUpdate update_of(std::size_t i, double scale, double learning_rate) const;
 
   Gradients& gradients_;
   std::vector<ParameterPiece> layout_;
