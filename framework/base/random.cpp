@@ -61,7 +61,9 @@ std::uint64_t Random::next() {
   return second ? words[2] | std::uint64_t{words[3]} << 32 : words[0] | std::uint64_t{words[1]} << 32;
 }
 
-double Random::uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+double Random::uniform() {
+  return static_cast<double>(next() >> 11) * 0x1p-53;
+}
 
 double Random::normal() {
   while (true) {
@@ -94,7 +96,8 @@ std::vector<std::int64_t> Random::permutation(std::int64_t n) {
 
 std::string Random::state() const {
   char text[80];
-  std::snprintf(text, sizeof text, "philox4x32-10 %016" PRIx64 " %016" PRIx64 " %016" PRIx64, seed_, stream_, position_);
+  std::snprintf(text, sizeof text, "philox4x32-10 %016" PRIx64 " %016" PRIx64 " %016" PRIx64, seed_, stream_,
+                position_);
   return text;
 }
 
@@ -105,9 +108,9 @@ void Random::restore(std::string_view state) {
   const int fields = std::sscanf(text.c_str(), "philox4x32-10 %" SCNx64 " %" SCNx64 " %" SCNx64 "%n", &parsed.seed_,
                                  &parsed.stream_, &parsed.position_, &used);
   if (fields != 3 || static_cast<std::size_t>(used) != text.size() || parsed.state() != text)
-    throw Error(ErrorKind::data_invalid, {"the saved state of a random stream cannot be read",
-                                          "philox4x32-10 and three hexadecimal numbers", text.substr(0, 80),
-                                          "resume from another checkpoint"});
+    throw Error(ErrorKind::data_invalid,
+                {"the saved state of a random stream cannot be read", "philox4x32-10 and three hexadecimal numbers",
+                 text.substr(0, 80), "resume from another checkpoint"});
   *this = parsed;
 }
 

@@ -9,14 +9,14 @@ namespace retain::framework {
 
 /// Samples that one forward pass packs together.
 struct MicroBatch {
-  std::vector<std::int64_t> slots;   ///< positions in the global batch, ascending
+  std::vector<std::int64_t> slots;  ///< positions in the global batch, ascending
   std::int64_t tokens = 0;
 };
 
 struct MicroBatchLimits {
-  std::int64_t tokens = 0;       ///< most tokens of a micro-batch; 0: no limit. A longer sample gets one of its own.
-  std::int64_t samples = 0;      ///< most samples of a micro-batch; 0: no limit
-  std::int64_t at_least = 1;     ///< micro-batches per rank wanted, where there are enough samples (a pipeline's depth)
+  std::int64_t tokens = 0;    ///< most tokens of a micro-batch; 0: no limit. A longer sample gets one of its own.
+  std::int64_t samples = 0;   ///< most samples of a micro-batch; 0: no limit
+  std::int64_t at_least = 1;  ///< micro-batches per rank wanted, where there are enough samples (a pipeline's depth)
 };
 
 /// For each data rank its micro-batches. Every slot occurs exactly once. All ranks get the same number of micro-batches

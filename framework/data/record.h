@@ -12,12 +12,12 @@
 namespace retain::framework {
 
 struct Record {
-  std::string id;                              ///< "" when the file gives none
-  std::vector<std::string> image_names;        ///< as written in the file
-  std::vector<std::filesystem::path> images;   ///< the same, resolved against the data file's folder or the images root
+  std::string id;                             ///< "" when the file gives none
+  std::vector<std::string> image_names;       ///< as written in the file
+  std::vector<std::filesystem::path> images;  ///< the same, resolved against the data file's folder or the images root
   std::vector<Turn> turns;
-  std::filesystem::path file;                  ///< the file that holds it
-  std::int64_t index = 0;                      ///< its place in that file, from 0
+  std::filesystem::path file;  ///< the file that holds it
+  std::int64_t index = 0;      ///< its place in that file, from 0
 
   /// "train.json, record 3 (id r03)", for messages.
   std::string where() const;

@@ -20,16 +20,16 @@ enum class MixtureMode : std::uint8_t {
 };
 
 struct RecordSetOptions {
-  std::filesystem::path images;   ///< root of relative image names; empty: the folder of each data file
+  std::filesystem::path images;  ///< root of relative image names; empty: the folder of each data file
   MixtureMode mixture = MixtureMode::clean;
-  std::uint64_t seed = 0;         ///< of `random` sampling strategies
+  std::uint64_t seed = 0;  ///< of `random` sampling strategies
 };
 
 /// Records read on demand: the files' bytes are kept, a record is parsed when asked for. Const members are thread-safe.
 class RecordSet {
  public:
-  /// Opens .json, .jsonl, .yaml or .yml. Throws Error(data_invalid) on a file of another form or JSON that is cut or not
-  /// UTF-8, Error(data_empty) when there is no record, Error(io) when it cannot be read.
+  /// Opens .json, .jsonl, .yaml or .yml. Throws Error(data_invalid) on a file of another form or JSON that is cut or
+  /// not UTF-8, Error(data_empty) when there is no record, Error(io) when it cannot be read.
   static RecordSet load(const std::filesystem::path& path, const RecordSetOptions& options = {});
 
   std::int64_t size() const noexcept { return static_cast<std::int64_t>(entries_.size()); }
@@ -46,7 +46,7 @@ class RecordSet {
   struct File;
   struct Entry {
     std::int32_t file;
-    std::int64_t index;   ///< record within the file
+    std::int64_t index;  ///< record within the file
   };
   std::vector<std::shared_ptr<const File>> files_;
   std::vector<Entry> entries_;
@@ -54,7 +54,7 @@ class RecordSet {
 
 /// One record that cannot be used.
 struct RecordFault {
-  std::int64_t record = 0;   ///< index in the RecordSet
+  std::int64_t record = 0;  ///< index in the RecordSet
   Error error;
 };
 
@@ -71,12 +71,12 @@ struct CheckOptions {
 };
 
 struct CheckReport {
-  std::vector<std::int64_t> usable;   ///< indices in the RecordSet, ascending
-  std::vector<RecordFault> faults;    ///< only with `skip`
+  std::vector<std::int64_t> usable;  ///< indices in the RecordSet, ascending
+  std::vector<RecordFault> faults;   ///< only with `skip`
 };
 
-/// Parses and validates every record, and looks for its images. With `fatal` throws the first fault (its kind, with file,
-/// record and id); with `skip` throws Error(data_empty) only when nothing is usable.
+/// Parses and validates every record, and looks for its images. With `fatal` throws the first fault (its kind, with
+/// file, record and id); with `skip` throws Error(data_empty) only when nothing is usable.
 CheckReport check_records(const RecordSet& records, const CheckOptions& options = {});
 
 }  // namespace retain::framework

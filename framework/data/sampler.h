@@ -11,7 +11,7 @@ namespace retain::framework {
 /// A place in the data: the next step to take.
 struct Cursor {
   std::int64_t epoch = 0;
-  std::int64_t step = 0;   ///< within the epoch
+  std::int64_t step = 0;  ///< within the epoch
 
   /// "epoch 1 step 20"
   std::string to_string() const;
@@ -22,9 +22,9 @@ struct Cursor {
 
 struct SamplerOptions {
   std::uint64_t seed = 0;
-  std::string stream = "data";     ///< name of the random stream; give each task its own
-  bool shuffle = true;             ///< false: file order
-  bool keep_incomplete = false;    ///< true: the last, smaller batch of an epoch is used
+  std::string stream = "data";   ///< name of the random stream; give each task its own
+  bool shuffle = true;           ///< false: file order
+  bool keep_incomplete = false;  ///< true: the last, smaller batch of an epoch is used
   std::int64_t global_batch = 1;
 };
 
@@ -54,8 +54,8 @@ class Sampler {
 };
 
 /// The order of LMM_CL's length-grouped sampler (paper facts 1.3): a random order cut into groups of
-/// `ranks`×`per_rank` records, each group sorted by falling length and dealt out to the ranks so that their sums are even.
-/// `lengths` are whitespace word counts; the random order is our own stream, not torch's.
+/// `ranks`×`per_rank` records, each group sorted by falling length and dealt out to the ranks so that their sums are
+/// even. `lengths` are whitespace word counts; the random order is our own stream, not torch's.
 std::vector<std::int64_t> length_grouped_order(const std::vector<std::int64_t>& lengths, std::int64_t ranks,
                                                std::int64_t per_rank, std::uint64_t seed, std::string_view stream);
 

@@ -36,15 +36,15 @@ struct EncodedChat {
 /// The pieces of a template. A turn is header_open + role + header_close + text + end_of_turn + after_turn.
 struct ChatFormat {
   std::string_view name;
-  std::string_view begin;          ///< before the first turn, e.g. "<|begin_of_text|>"
-  std::string_view system;         ///< text of the system turn
+  std::string_view begin;   ///< before the first turn, e.g. "<|begin_of_text|>"
+  std::string_view system;  ///< text of the system turn
   std::string_view header_open;
   std::string_view header_close;
-  std::string_view end_of_turn;    ///< one token; supervised after an answer
+  std::string_view end_of_turn;  ///< one token; supervised after an answer
   std::string_view after_turn;
-  std::string_view image;          ///< what `<image>` is written as
-  bool moves_image_to_front;       ///< a lone `<image>` goes before its turn's text (LLaVA preprocess_multimodal)
-  bool trims;                      ///< white space around a turn's text is dropped
+  std::string_view image;     ///< what `<image>` is written as
+  bool moves_image_to_front;  ///< a lone `<image>` goes before its turn's text (LLaVA preprocess_multimodal)
+  bool trims;                 ///< white space around a turn's text is dropped
   std::span<const std::string_view> structural;  ///< token names supervised everywhere in faithful mode
 };
 
@@ -56,7 +56,8 @@ class ChatTemplate {
 
   /// The whole conversation, for training. An `<image>` is one id here; expanding it to visual tokens comes later.
   EncodedChat encode(const Tokenizer& tokenizer, std::span<const Turn> turns, LabelMode mode) const;
-  /// The conversation without its last answer (where it ends with one), and an opened assistant header. No labels are set.
+  /// The conversation without its last answer (where it ends with one), and an opened assistant header. No labels are
+  /// set.
   EncodedChat encode_for_generation(const Tokenizer& tokenizer, std::span<const Turn> turns) const;
 
   /// The turns that encode() keeps: all but a leading one that is not the user's.

@@ -23,8 +23,8 @@ struct Regex::Code {
 Regex::Regex(const std::string& pattern) : code_(std::make_unique<Code>()) {
   int failure = 0;
   PCRE2_SIZE offset = 0;
-  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP, &failure,
-                              &offset, nullptr);
+  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP,
+                              &failure, &offset, nullptr);
   if (!code_->code) {
     PCRE2_UCHAR message[256] = {};
     pcre2_get_error_message(failure, message, sizeof message);
@@ -39,8 +39,10 @@ Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
 
 Regex::Match Regex::search(std::string_view subject, std::size_t from) const {
-  const std::unique_ptr<pcre2_match_data, FreeMatchData> data(pcre2_match_data_create_from_pattern(code_->code, nullptr));
-  const int groups = pcre2_match(code_->code, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), from, 0, data.get(), nullptr);
+  const std::unique_ptr<pcre2_match_data, FreeMatchData> data(
+      pcre2_match_data_create_from_pattern(code_->code, nullptr));
+  const int groups = pcre2_match(code_->code, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), from, 0,
+                                 data.get(), nullptr);
   if (groups < 0) return {};
   const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(data.get());
   Match match(pcre2_get_ovector_count(data.get()));

@@ -15,7 +15,9 @@ class Regex {
     std::size_t begin = std::string_view::npos;
     std::size_t end = std::string_view::npos;
     bool set() const { return begin != std::string_view::npos; }
-    std::string_view of(std::string_view subject) const { return set() ? subject.substr(begin, end - begin) : std::string_view(); }
+    std::string_view of(std::string_view subject) const {
+      return set() ? subject.substr(begin, end - begin) : std::string_view();
+    }
   };
   using Match = std::vector<Span>;  ///< [0] the whole match, then the groups
 

@@ -12,11 +12,13 @@
 
 namespace retain::framework {
 
+struct TokenizerParts;
+
 /// Ids with the place each came from.
 struct Encoding {
   std::vector<std::int64_t> ids;
-  /// For each id the byte where it starts. Exact for text that the normaliser leaves alone; a run of text that it changes
-  /// is counted in its normalised form, from the run's own start.
+  /// For each id the byte where it starts. Exact for text that the normaliser leaves alone; a run of text that it
+  /// changes is counted in its normalised form, from the run's own start.
   std::vector<std::int64_t> starts;
 };
 
@@ -24,8 +26,9 @@ struct Encoding {
 class Tokenizer {
  public:
   /// Loads `path`: a tokenizer.json, or a folder holding tokenizer.json, or vocab.json with merges.txt (Qwen2 and GPT-2
-  /// classes). Tokens that only tokenizer_config.json names are added. Throws Error(tokenizer_invalid) on a file that is
-  /// absent or contradicts itself, Error(tokenizer_unsupported) on a kind of tokenizer that this class does not have.
+  /// classes). Tokens that only tokenizer_config.json names are added. Throws Error(tokenizer_invalid) on a file that
+  /// is absent or contradicts itself, Error(tokenizer_unsupported) on a kind of tokenizer that this class does not
+  /// have.
   static Tokenizer load(const std::filesystem::path& path);
 
   Tokenizer(Tokenizer&&) noexcept;
@@ -61,9 +64,10 @@ class Tokenizer {
   std::int64_t add_special(std::string_view content);
 
  private:
-  struct Parts;
-  explicit Tokenizer(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  explicit Tokenizer(std::unique_ptr<TokenizerParts> parts);
+  void encode_section(std::string_view text, std::size_t offset, Encoding& encoding, bool with_starts) const;
+  void encode_into(std::string_view text, Encoding& encoding, bool with_starts) const;
+  std::unique_ptr<TokenizerParts> parts_;
 };
 
 }  // namespace retain::framework

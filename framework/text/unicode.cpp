@@ -9,7 +9,9 @@ namespace retain::framework {
 namespace {
 
 /// Python counts the four information separators as white space; ICU's property does not.
-bool is_space(UChar32 c) { return u_isUWhiteSpace(c) || (c >= 0x1C && c <= 0x1F); }
+bool is_space(UChar32 c) {
+  return u_isUWhiteSpace(c) || (c >= 0x1C && c <= 0x1F);
+}
 
 icu::UnicodeString from_utf8(std::string_view text) {
   return icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
@@ -23,7 +25,9 @@ std::string to_utf8(const icu::UnicodeString& text) {
 
 }  // namespace
 
-std::string to_lower(std::string_view text) { return to_utf8(from_utf8(text).toLower(icu::Locale::getRoot())); }
+std::string to_lower(std::string_view text) {
+  return to_utf8(from_utf8(text).toLower(icu::Locale::getRoot()));
+}
 
 std::string strip(std::string_view text) {
   const icu::UnicodeString wide = from_utf8(text);
