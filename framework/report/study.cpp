@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/report/study.h"
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+namespace retain::framework {
+namespace {
+
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+
+/// A running mean that is NaN when nothing was added.
+class Mean {
+ public:
+  void add(double value) {
+    sum_ += value;
+    ++count_;
+  }
+  double value() const { return count_ ? sum_ / count_ : kNothing; }
+
+ private:
+  double sum_ = 0;
+  int count_ = 0;
+};
+
+double score_of(const StudyPoint& point, const std::string& benchmark) {
+  const auto found = point.scores.find(benchmark);
+  return found == point.scores.end() ? kNothing : found->second;
+}
+
+const StudyPoint* stage_of_task(const StudyBranch& branch, const std::string& task) {
+  for (const StudyPoint& point : branch.stages)
+    if (point.task == task) return &point;
+  return nullptr;
+}
+
+json::object point_json(const StudyPoint& point) {
+  json::object scores, probes;
+  for (const auto& [name, value] : point.scores) scores[name] = value;
+  for (const auto& [name, value] : point.probes) probes[name] = value;
+  return {{"task", point.task}, {"stage", point.stage}, {"scores", std::move(scores)}, {"probes", std::move(probes)}};
+}
+
+StudyPoint point_from(const json::value& value) {
+  StudyPoint point{std::string(value.at("task").as_string()), std::string(value.at("stage").as_string()), {}, {}};
+  for (const auto& [name, score] : value.at("scores").as_object()) point.scores[std::string(name)] = score.to_number<double>();
+  for (const auto& [name, score] : value.at("probes").as_object()) point.probes[std::string(name)] = score.to_number<double>();
+  return point;
+}
+
+std::string points_text(double points) {
+  if (std::isnan(points)) return "–";
+  char text[32];
+  std::snprintf(text, sizeof text, "%+.1f", points);
+  return text;
+}
+
+}  // namespace
+
+Measures measure(const Study& study, const StudyBranch& branch) {
+  Mean learning, forgetting, overall, held_out;
+  if (!branch.stages.empty())
+    for (const StudyBenchmark& benchmark : study.benchmarks) {
+      const double base = score_of(study.base, benchmark.name);
+      const double last = score_of(branch.stages.back(), benchmark.name);
+      if (std::isnan(base) || std::isnan(last)) continue;
+      if (benchmark.held_out()) {
+        held_out.add(100 * (last - base));
+        continue;
+      }
+      const StudyPoint* own = stage_of_task(branch, benchmark.task);
+      const double learned = own ? score_of(*own, benchmark.name) : kNothing;
+      if (std::isnan(learned)) continue;
+      learning.add(100 * (learned - base));
+      forgetting.add(100 * (last - learned));
+      overall.add(100 * (last - base));
+    }
+  return {learning.value(), forgetting.value(), overall.value(), held_out.value()};
+}
+
+double held_out_mean(const Study& study, const StudyPoint& point) {
+  Mean mean;
+  for (const StudyBenchmark& benchmark : study.benchmarks)
+    if (const double score = score_of(point, benchmark.name); benchmark.held_out() && !std::isnan(score)) mean.add(score);
+  return mean.value();
+}
+
+json::value to_json(const Study& study) {
+  json::array benchmarks, branches;
+  for (const StudyBenchmark& b : study.benchmarks)
+    benchmarks.push_back(json::object{{"name", b.name}, {"metric", b.metric}, {"task", b.task}, {"samples", b.samples}});
+  for (const StudyBranch& branch : study.branches) {
+    json::array stages;
+    for (const StudyPoint& point : branch.stages) stages.push_back(point_json(point));
+    branches.push_back(json::object{{"recipe", branch.recipe}, {"trained", branch.trained}, {"stages", std::move(stages)}});
+  }
+  return json::object{{"title", study.title}, {"mode", study.mode}, {"parameters", study.parameters},
+                      {"benchmarks", std::move(benchmarks)}, {"base", point_json(study.base)}, {"branches", std::move(branches)}};
+}
+
+Study study_from_json(const json::value& value, const std::string& origin) {
+  try {
+    Study study{std::string(value.at("title").as_string()), std::string(value.at("mode").as_string()),
+                value.at("parameters").to_number<std::int64_t>(), {}, point_from(value.at("base")), {}};
+    for (const json::value& b : value.at("benchmarks").as_array())
+      study.benchmarks.push_back({std::string(b.at("name").as_string()), std::string(b.at("metric").as_string()),
+                                  std::string(b.at("task").as_string()), b.at("samples").to_number<std::int64_t>()});
+    for (const json::value& item : value.at("branches").as_array()) {
+      StudyBranch branch{std::string(item.at("recipe").as_string()), item.at("trained").to_number<std::int64_t>(), {}};
+      for (const json::value& point : item.at("stages").as_array()) branch.stages.push_back(point_from(point));
+      study.branches.push_back(std::move(branch));
+    }
+    return study;
+  } catch (const std::exception& failure) {
+    throw Error(ErrorKind::store_invalid, {origin + " is not a study's record", "the fields that `retain run` writes", failure.what(),
+                                           "run the experiment again: it rewrites the record and repeats no finished step"});
+  }
+}
+
+std::string measures_table(const Study& study) {
+  char line[256];
+  std::snprintf(line, sizeof line, "%-16s %12s %10s %11s %9s %10s\n", "recipe", "trained", "learning", "forgetting", "overall", "held-out");
+  std::string text = line;
+  for (const StudyBranch& branch : study.branches) {
+    const Measures m = measure(study, branch);
+    std::snprintf(line, sizeof line, "%-16s %12lld %10s %11s %9s %10s\n", branch.recipe.c_str(), static_cast<long long>(branch.trained),
+                  points_text(m.target_learning).c_str(), points_text(m.target_forgetting).c_str(), points_text(m.target_overall).c_str(),
+                  points_text(m.held_out_forgetting).c_str());
+    text += line;
+  }
+  std::snprintf(line, sizeof line, "base: held-out mean %.1f %%; the other figures are percentage points against it\n", 100 * held_out_mean(study, study.base));
+  return text + line;
+}
+
+}  // namespace retain::framework

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a study measured, and the paper's figures made from it.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "framework/base/json.h"
+
+namespace retain::framework {
+
+/// A column of the stage × benchmark matrix.
+struct StudyBenchmark {
+  std::string name;
+  std::string metric;
+  std::string task;        ///< of a target benchmark; empty: held out
+  std::int64_t samples = 0;
+  bool held_out() const { return task.empty(); }
+};
+
+/// A row: what was measured of one stage (or of the base).
+struct StudyPoint {
+  std::string task;                      ///< taught in this stage; empty for the base
+  std::string stage;                     ///< stage id in the store
+  std::map<std::string, double> scores;  ///< benchmark → mean score, 0 to 1
+  std::map<std::string, double> probes;  ///< probe → mean probability of number tokens, 0 to 1
+};
+
+/// One recipe's branch, stages in teaching order.
+struct StudyBranch {
+  std::string recipe;
+  std::int64_t trained = 0;              ///< parameters
+  std::vector<StudyPoint> stages;
+};
+
+struct Study {
+  std::string title;
+  std::string mode;                      ///< clean or faithful
+  std::int64_t parameters = 0;
+  std::vector<StudyBenchmark> benchmarks;
+  StudyPoint base;
+  std::vector<StudyBranch> branches;
+};
+
+/// Percentage points against the base (arXiv 2510.08564). NaN where nothing of the kind was measured.
+struct Measures {
+  double target_learning;     ///< mean over tasks: after its own stage − base
+  double target_forgetting;   ///< mean over tasks: after the last stage − after its own stage
+  double target_overall;      ///< mean over tasks: after the last stage − base
+  double held_out_forgetting; ///< mean over held-out benchmarks: after the last stage − base
+};
+Measures measure(const Study& study, const StudyBranch& branch);
+
+/// Mean held-out score of a point, 0 to 1; NaN without held-out benchmarks.
+double held_out_mean(const Study& study, const StudyPoint& point);
+
+json::value to_json(const Study& study);
+/// Throws Error(store_invalid) naming `origin` when a field is missing or of another type.
+Study study_from_json(const json::value& value, const std::string& origin);
+
+/// The measures of all branches as a text table for a terminal.
+std::string measures_table(const Study& study);
+
+}  // namespace retain::framework
