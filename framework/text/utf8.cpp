@@ -107,7 +107,7 @@ void append_utf8(std::string& text, char32_t c) {
   put(0x80 | (c & 0x3F));
 }
 
-std::string_view strip(std::string_view text) {
+std::string_view trim(std::string_view text) {
   std::size_t begin = 0;
   for (std::size_t next = 0; begin < text.size(); begin = next)
     if (!is_python_space(next_code_point(text, next))) break;

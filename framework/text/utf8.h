@@ -18,6 +18,6 @@ char32_t next_code_point(std::string_view text, std::size_t& position);
 char32_t previous_code_point(std::string_view text, std::size_t& position);
 void append_utf8(std::string& text, char32_t code_point);
 /// Without the white space at both ends, as Python's str.strip(): Unicode white space and U+001C to U+001F.
-std::string_view strip(std::string_view text);
+std::string_view trim(std::string_view text);
 
 }  // namespace retain::framework
