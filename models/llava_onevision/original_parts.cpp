@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/llava_onevision/original_parts.h"
+
+#include <algorithm>
+#include <array>
+#include <regex>
+
+#include "framework/base/error.h"
+
+namespace retain::models::llava_onevision {
+
+namespace json = framework::json;
+using framework::Error;
+using framework::ErrorKind;
+
+namespace {
+
+/// The hub's SigLIP towers that LLaVA checkpoints name: vision_config of each repository's config.json.
+struct KnownTower {
+  std::string_view id;
+  std::int64_t hidden, intermediate, layers, heads, image_size, patch_size;
+};
+constexpr std::array<KnownTower, 6> kTowers{{
+    {"google/siglip-so400m-patch14-384", 1152, 4304, 27, 16, 384, 14},
+    {"google/siglip-so400m-patch14-224", 1152, 4304, 27, 16, 224, 14},
+    {"google/siglip-large-patch16-384", 1024, 4096, 24, 16, 384, 16},
+    {"google/siglip-large-patch16-256", 1024, 4096, 24, 16, 256, 16},
+    {"google/siglip-base-patch16-384", 768, 3072, 12, 12, 384, 16},
+    {"google/siglip-base-patch16-224", 768, 3072, 12, 12, 224, 16},
+}};
+
+json::object object_of(const KnownTower& tower) {
+  return {{"hidden_size", tower.hidden},       {"intermediate_size", tower.intermediate},
+          {"num_hidden_layers", tower.layers}, {"num_attention_heads", tower.heads},
+          {"image_size", tower.image_size},    {"patch_size", tower.patch_size}};
+}
+
+constexpr std::int64_t kTransformersImageToken = 151646;  // LlavaOnevisionConfig().image_token_index
+
+std::int64_t id_of(const json::value& value, const std::filesystem::path& file) {
+  if (const std::int64_t* id = value.if_int64(); id && *id >= 0) return *id;
+  throw Error(ErrorKind::tokenizer_invalid, {file.string() + ": a token's id is not a number", "an integer from 0",
+                                             json::serialize(value), "download tokenizer.json again"});
+}
+
+}  // namespace
+
+const json::object& TowerSource::fields() const {
+  const json::object& whole = document.get_object();
+  return path.empty() ? whole : whole.at("vision_config").get_object();
+}
+
+TowerSource find_tower(const ConfigFields& fields, const std::filesystem::path& directory) {
+  const std::string tower = fields.text("mm_vision_tower", std::nullopt);
+  const std::filesystem::path file = directory / tower / "config.json";  // an absolute `tower` replaces `directory`
+  if (std::filesystem::exists(file)) {
+    TowerSource source{framework::read_json(file), file.string(), ""};
+    if (!source.document.is_object()) throw Error(ErrorKind::config_invalid, file.string() + " is not a JSON object");
+    const json::value* nested = source.document.get_object().if_contains("vision_config");
+    if (nested && nested->is_object()) source.path = "vision_config.";
+    return source;
+  }
+  std::string known;
+  for (const KnownTower& candidate : kTowers) {
+    if (tower == candidate.id) return {object_of(candidate), fields.file() + " (tower " + tower + ")", ""};
+    known += (known.empty() ? "" : ", ") + std::string(candidate.id);
+  }
+  fields.unsupported("mm_vision_tower", "a folder with the tower's config.json, or one of " + known);
+}
+
+std::int64_t find_image_token(const std::filesystem::path& directory, std::int64_t vocabulary) {
+  const std::filesystem::path file = directory / "tokenizer.json";
+  if (!std::filesystem::exists(file)) return std::min(kTransformersImageToken, vocabulary - 1);
+  const json::value document = framework::read_json(file, ErrorKind::tokenizer_invalid);
+  std::int64_t next = 0;
+  boost::system::error_code code;
+  if (const json::value* added = document.find_pointer("/added_tokens", code); added && added->is_array())
+    for (const json::value& token : added->get_array()) {
+      const json::object* entry = token.if_object();
+      if (!entry || !entry->contains("id") || !entry->contains("content")) continue;
+      const std::int64_t id = id_of(entry->at("id"), file);
+      if (entry->at("content") == "<image>") return id;
+      next = std::max(next, id + 1);
+    }
+  if (const json::value* entries = document.find_pointer("/model/vocab", code); entries && entries->is_object())
+    for (const auto& [text, id] : entries->get_object()) next = std::max(next, id_of(id, file) + 1);
+  return std::min(next, vocabulary - 1);
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> grid_of_tiles(const ConfigFields& fields, std::string_view key,
+                                                                 std::int64_t tile) {
+  static const std::regex pattern(
+      R"(\s*\(\s*(\d{1,3})\s*x\s*(\d{1,3})\s*\)(?:.*\(\s*(\d{1,3})\s*x\s*(\d{1,3})\s*\))?\s*)");
+  const std::string text = fields.text(key, std::nullopt);
+  std::smatch found;
+  if (text.size() > 1'000 || !std::regex_match(text, found, pattern))
+    fields.refuse(key, "a list of pairs of pixels, or tiles such as \"(1x1),...,(6x6)\"");
+  const auto number = [&](std::size_t i) { return std::stoll(found[i].str()); };
+  const std::int64_t from_i = number(1), from_j = number(2);
+  const std::int64_t to_i = found[3].matched ? number(3) : from_i, to_j = found[4].matched ? number(4) : from_j;
+  std::vector<std::pair<std::int64_t, std::int64_t>> pinpoints;
+  for (std::int64_t i = from_i; i <= to_i; ++i)
+    for (std::int64_t j = from_j; j <= to_j; ++j) pinpoints.emplace_back(i * tile, j * tile);
+  if (from_i < 1 || from_j < 1 || pinpoints.empty()) fields.refuse(key, "grids of at least one tile");
+  return pinpoints;
+}
+
+}  // namespace retain::models::llava_onevision

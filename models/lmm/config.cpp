@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/lmm/config.h"
+
+#include <array>
+#include <string_view>
+
+#include "framework/base/error.h"
+#include "framework/base/json.h"
+#include "models/llava_onevision/config.h"
+#include "models/lmm/config_fields.h"
+
+namespace retain::models {
+
+namespace json = framework::json;
+using framework::Error;
+using framework::ErrorKind;
+
+namespace {
+
+/// One way of writing a family's config.json.
+struct Style {
+  std::string_view architecture;  ///< what `architectures` names
+  std::string_view model_type;    ///< what `model_type` names, for files without `architectures`
+  LmmConfig (*read)(const ConfigFields& fields, const std::filesystem::path& directory);
+};
+
+constexpr std::array<Style, 2> kStyles{{
+    {"LlavaOnevisionForConditionalGeneration", "llava_onevision", llava_onevision::read_transformers_config},
+    {"LlavaQwenForCausalLM", "llava_qwen", llava_onevision::read_original_config},
+}};
+
+std::string supported() {
+  std::string list;
+  for (const Style& style : kStyles) list += (list.empty() ? "" : ", ") + std::string(style.architecture);
+  return list;
+}
+
+const Style& style_of(const ConfigFields& fields) {
+  std::string_view key = "architectures";
+  std::string wanted;
+  if (const json::value* list = fields.value(key)) {
+    const json::array* names = list->if_array();
+    if (!names || names->empty() || !names->front().is_string()) fields.refuse(key, "a list of strings");
+    wanted = names->front().get_string();
+  } else {
+    key = "model_type";
+    wanted = fields.text(key, std::nullopt);
+  }
+  for (const Style& style : kStyles)
+    if (wanted == (key == "architectures" ? style.architecture : style.model_type)) return style;
+  throw Error(ErrorKind::config_unsupported, {fields.file() + ": " + std::string(key) + " names an unsupported model",
+                                              supported(), wanted, "use a model of one of these architectures"});
+}
+
+}  // namespace
+
+LmmConfig read_config(const std::filesystem::path& directory) {
+  const std::filesystem::path file = directory / "config.json";
+  if (!std::filesystem::exists(file))
+    throw Error(ErrorKind::io,
+                {directory.string() + " holds no config.json", "a Hugging Face model directory",
+                 std::filesystem::is_directory(directory) ? "a folder without that file" : "no such folder",
+                 "name the folder that holds config.json and the safetensors files"});
+  const json::value document = framework::read_json(file);
+  const json::object* object = document.if_object();
+  if (!object)
+    throw Error(ErrorKind::config_invalid, {file.string() + " is not a configuration", "a JSON object",
+                                            std::string(json::to_string(document.kind())), "download the file again"});
+  const ConfigFields fields(*object, file.string(), "");
+  LmmConfig config = style_of(fields).read(fields, directory);
+
+  const std::filesystem::path generation = directory / "generation_config.json";
+  if (std::filesystem::exists(generation)) {
+    const json::value settings = framework::read_json(generation);
+    if (!settings.is_object()) throw Error(ErrorKind::config_invalid, generation.string() + " is not a JSON object");
+    const std::vector<std::int64_t> ends =
+        ConfigFields(settings.get_object(), generation.string(), "").integers("eos_token_id");
+    if (!ends.empty()) config.eos_tokens = ends;
+  }
+  return config;
+}
+
+}  // namespace retain::models

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/weights/safetensors.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "framework/base/error.h"
+#include "framework/base/json.h"
+
+namespace retain::models {
+
+namespace json = framework::json;
+using framework::DType;
+using framework::Error;
+using framework::ErrorKind;
+using parallel::Range;
+
+namespace {
+
+/// tensor name -> shard file name.
+std::map<std::string, std::string> read_index(const std::filesystem::path& file) {
+  const auto malformed = [&](const char* found) {
+    return Error(ErrorKind::checkpoint_header_invalid,
+                 {file.string() + " is not an index of shards", "an object weight_map from tensor to file name", found,
+                  "download the file again"});
+  };
+  const json::value document = framework::read_json(file, ErrorKind::checkpoint_header_invalid);
+  const json::object* top = document.if_object();
+  const json::value* map = top ? top->if_contains("weight_map") : nullptr;
+  if (!map || !map->is_object()) throw malformed("no weight_map");
+  std::map<std::string, std::string> index;
+  for (const auto& [tensor, shard] : map->get_object()) {
+    if (!shard.is_string()) throw malformed("a file name that is not a string");
+    const std::filesystem::path name(std::string(shard.get_string()));
+    if (name.empty() || name.is_absolute() || name.filename() != name)
+      throw malformed("a shard outside the model's folder");
+    index.emplace(tensor, name.string());
+  }
+  if (index.empty()) throw malformed("an empty weight_map");
+  return index;
+}
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(std::filesystem::path path)
+    : path_(std::move(path)), map_(path_), header_(parse_safetensors_header(map_.bytes(), path_.string())) {}
+
+std::span<const std::byte> SafetensorsFile::bytes(const StoredTensor& tensor) const {
+  return map_.bytes().subspan(static_cast<std::size_t>(header_.data_offset + tensor.begin),
+                              static_cast<std::size_t>(tensor.end - tensor.begin));
+}
+
+void SafetensorsDirectory::add(const std::filesystem::path& file) {
+  files_.push_back(std::make_unique<SafetensorsFile>(file));
+  for (const auto& [name, tensor] : files_.back()->header().tensors)
+    if (const auto [at, added] = places_.emplace(name, Place{files_.back().get(), &tensor}); !added)
+      throw Error(ErrorKind::checkpoint_surplus_tensor,
+                  {"two shards hold tensor " + name, "one", at->second.file->path().string() + " and " + file.string(),
+                   "remove the shard that the index does not name"});
+}
+
+SafetensorsDirectory SafetensorsDirectory::of_file(const std::filesystem::path& file) {
+  SafetensorsDirectory directory;
+  directory.add(file);
+  return directory;
+}
+
+SafetensorsDirectory::SafetensorsDirectory(const std::filesystem::path& directory) {
+  const std::filesystem::path single = directory / "model.safetensors";
+  const std::filesystem::path index_file = directory / "model.safetensors.index.json";
+  if (!std::filesystem::exists(index_file)) {
+    if (!std::filesystem::exists(single))
+      throw Error(ErrorKind::io,
+                  {directory.string() + " holds no weights", "model.safetensors or model.safetensors.index.json",
+                   "neither", "name a Hugging Face model directory with safetensors files"});
+    add(single);
+    return;
+  }
+  const std::map<std::string, std::string> index = read_index(index_file);
+  std::set<std::string> shards;
+  for (const auto& [tensor, shard] : index) shards.insert(shard);
+  for (const std::string& shard : shards)
+    if (!std::filesystem::exists(directory / shard))
+      throw Error(ErrorKind::checkpoint_missing_shard,
+                  {"shard " + shard + " of " + directory.string() + " is missing",
+                   std::to_string(shards.size()) + " shards, as the index says", "no such file", "download the shard"});
+  for (const std::string& shard : shards) add(directory / shard);
+  for (const auto& [tensor, shard] : index) {
+    const auto found = places_.find(tensor);
+    if (found == places_.end() || found->second.file->path().filename() != shard)
+      throw Error(ErrorKind::checkpoint_missing_tensor,
+                  {"tensor " + tensor + " is missing from " + (directory / shard).string(),
+                   "the tensor, as " + index_file.filename().string() + " says", "a shard without it",
+                   "download the shard and the index again"});
+  }
+  for (const auto& [name, where] : places_)
+    if (!index.contains(name))
+      throw Error(ErrorKind::checkpoint_surplus_tensor,
+                  {where.file->path().string() + " holds tensor " + name + ", which the index does not name", "", "",
+                   "download the shard and the index again"});
+}
+
+std::vector<std::string> SafetensorsDirectory::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, where] : places_) names.push_back(name);
+  return names;
+}
+
+const StoredTensor* SafetensorsDirectory::find(const std::string& name) const {
+  const auto found = places_.find(name);
+  return found == places_.end() ? nullptr : found->second.tensor;
+}
+
+const SafetensorsDirectory::Place& SafetensorsDirectory::place(const std::string& name) const {
+  const auto found = places_.find(name);
+  if (found == places_.end()) throw Error(ErrorKind::checkpoint_missing_tensor, "there is no tensor " + name);
+  return found->second;
+}
+
+const std::filesystem::path& SafetensorsDirectory::file_of(const std::string& name) const {
+  return place(name).file->path();
+}
+
+std::span<const std::byte> SafetensorsDirectory::bytes(const std::string& name) const {
+  const Place& where = place(name);
+  return where.file->bytes(*where.tensor);
+}
+
+at::Tensor SafetensorsDirectory::read(const std::string& name, int dimension, Range range) const {
+  const Place& where = place(name);
+  at::Tensor slice =
+      copy_slice(where.file->bytes(*where.tensor), where.tensor->dtype, where.tensor->shape, dimension, range);
+  bytes_read_ += static_cast<std::int64_t>(slice.nbytes());
+  return slice;
+}
+
+at::ScalarType scalar_type_of(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return at::kFloat;
+    case DType::bfloat16:
+      return at::kBFloat16;
+    case DType::float16:
+      return at::kHalf;
+    case DType::float64:
+      return at::kDouble;
+    case DType::int64:
+      return at::kLong;
+    case DType::int32:
+      return at::kInt;
+    case DType::int16:
+      return at::kShort;
+    case DType::int8:
+      return at::kChar;
+    case DType::uint8:
+      return at::kByte;
+    case DType::boolean:
+      return at::kBool;
+  }
+  throw Error(ErrorKind::internal, "an element type outside its enumeration");
+}
+
+DType dtype_of(at::ScalarType type) {
+  for (const DType dtype : {DType::float32, DType::bfloat16, DType::float16, DType::float64, DType::int64, DType::int32,
+                            DType::int16, DType::int8, DType::uint8, DType::boolean})
+    if (scalar_type_of(dtype) == type) return dtype;
+  throw Error(ErrorKind::internal, "a tensor of an element type that Retain has no name for");
+}
+
+at::Tensor copy_slice(std::span<const std::byte> bytes, DType dtype, const std::vector<std::int64_t>& shape,
+                      int dimension, Range range) {
+  std::vector<std::int64_t> local = shape;
+  std::int64_t outer = 1, inner = framework::size_of(dtype), length = 1;  // inner: bytes of one row of `dimension`
+  if (dimension >= 0) {
+    const auto cut = static_cast<std::size_t>(dimension);
+    if (cut >= shape.size() || range.begin < 0 || range.end < range.begin || range.end > shape[cut])
+      throw Error(ErrorKind::internal, "a slice outside its tensor of shape " + framework::to_string(shape));
+    for (std::size_t i = 0; i < cut; ++i) outer *= shape[i];
+    for (std::size_t i = cut + 1; i < shape.size(); ++i) inner *= shape[i];
+    length = shape[cut];
+    local[cut] = range.size();
+  } else {
+    for (const std::int64_t size : shape) inner *= size;
+    range = {0, 1};
+  }
+  at::Tensor copy = at::empty(local, at::TensorOptions().dtype(scalar_type_of(dtype)));
+  auto* target = static_cast<std::byte*>(copy.data_ptr());
+  const auto run = static_cast<std::size_t>(inner * range.size());
+  if (run == 0) return copy;
+  for (std::int64_t i = 0; i < outer; ++i)
+    std::memcpy(target + static_cast<std::size_t>(i) * run,
+                bytes.data() + static_cast<std::size_t>((i * length + range.begin) * inner), run);
+  return copy;
+}
+
+}  // namespace retain::models
