@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/store/commit.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "framework/store/stage_reader.h"
+
+namespace retain::framework {
+namespace {
+
+void check_path(const ArraySpec& spec) {
+  if (!is_array_path(spec.path) || spec.path == "manifest" || spec.path.find('/') == std::string::npos)
+    throw Error(ErrorKind::internal, "\"" + spec.path + "\" cannot name an array in a stage");
+}
+
+/// The first parent's arrays as links, then what is new; arrays to write are left without a holder.
+Manifest plan(const Store& store, StageDraft draft) {
+  Manifest manifest{"stage", std::move(draft.parents), std::move(draft.inputs), std::move(draft.info), {}};
+  std::map<std::string, ArraySpec> written;
+  for (const ArraySpec& spec : draft.arrays) {
+    check_path(spec);
+    if (!written.emplace(spec.path, spec).second)
+      throw Error(ErrorKind::internal, "a stage would write " + spec.path + " twice");
+  }
+  const std::set<std::string> removed(draft.removed.begin(), draft.removed.end());
+  std::set<std::string> placed;
+  if (!manifest.parents.empty()) {
+    const StageReader parent(store, manifest.parents.front());
+    for (const ArrayEntry& array : parent.manifest().arrays) {
+      const std::string& path = array.spec.path;
+      if (removed.contains(path)) continue;
+      placed.insert(path);
+      const auto found = written.find(path);
+      if (found != written.end())
+        manifest.arrays.push_back({found->second, {}, {}, 0, {}});
+      else
+        manifest.arrays.push_back({array.spec, array.digest, array.here() ? parent.id() : array.holder, 0, {}});
+    }
+  }
+  for (std::size_t i = 1; i < manifest.parents.size(); ++i) open_stage_file(store, manifest.parents[i]);
+  for (const ArraySpec& spec : draft.arrays)
+    if (!placed.contains(spec.path)) manifest.arrays.push_back({spec, {}, {}, 0, {}});
+  return manifest;
+}
+
+}  // namespace
+
+StageCommit::StageCommit(const Store& store, const StoreLock& lock, StageDraft draft)
+    : store_(store), writer_((lock.check(store), store.operations()), store.root(), store.temporary_name("stage"),
+                             plan(store, std::move(draft))) {}
+
+std::string StageCommit::publish(const std::vector<std::vector<Digest>>& blocks) {
+  FileOperations& operations = store_.operations();
+  const std::string id = writer_.finish(blocks);
+  const std::filesystem::path temporary = store_.root() / writer_.layout().file;
+  // A stop between this rename and the move of the ref leaves the whole stage behind; the rerun arrives here again.
+  bool there = false;
+  if (store_.has_stage(id)) {
+    try {
+      there = open_stage_file(store_, id) != nullptr;
+    } catch (const Error&) {
+      // Damaged: the new file, equal in content, takes its place.
+    }
+  }
+  if (there)
+    operations.remove(temporary);
+  else
+    operations.rename(temporary, store_.stage_path(id));
+  operations.sync_directory(store_.root() / "stages");
+  return id;
+}
+
+std::string write_stage(const Store& store, const StoreLock& lock, StageDraft draft, const ArrayProvider& provider) {
+  StageCommit commit(store, lock, std::move(draft));
+  ExtentWriter writer(store.operations(), store.root(), commit.layout());
+  std::vector<std::vector<Digest>> blocks;
+  std::vector<std::byte> buffer;
+  for (std::size_t a = 0; a < commit.layout().arrays.size(); ++a) {
+    const ArraySpec& spec = commit.layout().arrays[a].spec;
+    auto& digests = blocks.emplace_back();
+    for (std::uint64_t at = 0; at < spec.bytes(); at += kBlockBytes) {
+      buffer.resize(std::min(kBlockBytes, spec.bytes() - at));
+      provider(spec, at, buffer);
+      digests.push_back(writer.write(a, at / kBlockBytes, buffer).front());
+    }
+  }
+  writer.finish();
+  return commit.publish(blocks);
+}
+
+}  // namespace retain::framework

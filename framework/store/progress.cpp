@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/store/progress.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace retain::framework {
+namespace {
+
+std::filesystem::path folder_of(const Store& store, const std::string& run_key) {
+  require_plain_name(run_key, "run key");
+  return store.root() / "progress" / run_key;
+}
+
+std::string file_name(std::int64_t step) {
+  char name[40];
+  std::snprintf(name, sizeof name, "step-%012lld.h5", static_cast<long long>(step));
+  return name;
+}
+
+std::optional<std::int64_t> step_of(const std::string& file) {
+  if (!file.starts_with("step-") || !file.ends_with(".h5") || file.size() < 20 || file.size() > 27) return std::nullopt;
+  const std::string digits = file.substr(5, file.size() - 8);
+  if (digits.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  const std::int64_t step = std::stoll(digits);
+  return file == file_name(step) ? std::optional(step) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> progress_steps(const Store& store, const std::string& run_key) {
+  std::vector<std::int64_t> steps;
+  for (const std::string& file : files_in(folder_of(store, run_key)))
+    if (const auto step = step_of(file)) steps.push_back(*step);
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+StageFile open_progress(const Store& store, const std::string& run_key, std::int64_t step) {
+  return StageFile(store.operations(), folder_of(store, run_key) / file_name(step));
+}
+
+LatestProgress latest_progress(const Store& store, const std::string& run_key) {
+  LatestProgress latest;
+  std::vector<std::int64_t> steps = progress_steps(store, run_key);
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    try {
+      open_progress(store, run_key, *step);
+      latest.step = *step;
+      return latest;
+    } catch (const Error& error) {
+      latest.damaged.emplace_back(error.what());
+    }
+  }
+  return latest;
+}
+
+ProgressCommit::ProgressCommit(const Store& store, const StoreLock& lock, const std::string& run_key, std::int64_t step,
+                               StageDraft draft)
+    : store_(store), run_key_(run_key), step_(step) {
+  lock.check(store);
+  if (step < 0) throw Error(ErrorKind::internal, "a checkpoint of step " + std::to_string(step));
+  if (store.operations().make_directory(folder_of(store, run_key)))
+    store.operations().sync_directory(store.root() / "progress");
+  Manifest manifest{"progress", std::move(draft.parents), std::move(draft.inputs), std::move(draft.info), {}};
+  for (ArraySpec& spec : draft.arrays) {
+    if (!is_array_path(spec.path) || spec.path == "manifest")
+      throw Error(ErrorKind::internal, "\"" + spec.path + "\" cannot name an array in a checkpoint");
+    manifest.arrays.push_back({std::move(spec), {}, {}, 0, {}});
+  }
+  writer_ = std::make_unique<StageFileWriter>(store.operations(), store.root(), store.temporary_name("progress"), std::move(manifest));
+}
+
+void ProgressCommit::publish(const std::vector<std::vector<Digest>>& blocks, std::size_t keep) {
+  writer_->finish(blocks);
+  FileOperations& operations = store_.operations();
+  const std::filesystem::path folder = folder_of(store_, run_key_);
+  operations.rename(store_.root() / writer_->layout().file, folder / file_name(step_));
+  operations.sync_directory(folder);
+  const std::vector<std::int64_t> steps = progress_steps(store_, run_key_);
+  for (std::size_t i = 0; i + std::max<std::size_t>(keep, 1) < steps.size(); ++i)
+    if (steps[i] != step_) operations.remove(folder / file_name(steps[i]));
+}
+
+void clear_progress(const Store& store, const StoreLock& lock, const std::string& run_key) {
+  lock.check(store);
+  const std::filesystem::path folder = folder_of(store, run_key);
+  if (!std::filesystem::exists(folder)) return;
+  for (const std::int64_t step : progress_steps(store, run_key)) store.operations().remove(folder / file_name(step));
+  if (files_in(folder).empty()) store.operations().remove_directory(folder);
+  store.operations().sync_directory(store.root() / "progress");
+}
+
+std::vector<std::string> progress_runs(const Store& store) {
+  std::vector<std::string> runs;
+  std::error_code code;
+  for (std::filesystem::directory_iterator at(store.root() / "progress", code), end; !code && at != end; at.increment(code)) {
+    const std::string name = at->path().filename().string();
+    if (is_plain_name(name) && !progress_steps(store, name).empty()) runs.push_back(name);
+  }
+  std::sort(runs.begin(), runs.end());
+  return runs;
+}
+
+}  // namespace retain::framework

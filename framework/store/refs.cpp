@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/store/refs.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+#include "framework/base/json.h"
+#include "framework/store/clock.h"
+#include "framework/store/digest.h"
+
+namespace retain::framework {
+namespace {
+
+std::filesystem::path folder_of(const Store& store, RefKind kind) {
+  return store.root() / "refs" / (kind == RefKind::branch ? "heads" : "tags");
+}
+
+std::string_view name_of(RefKind kind) { return kind == RefKind::branch ? "branch" : "tag"; }
+
+std::filesystem::path log_path(const Store& store) { return store.root() / "log" / "refs.jsonl"; }
+
+std::string last_logged(const Store& store, RefKind kind, const std::string& name) {
+  std::string last;
+  for (const RefMove& move : ref_moves(store))
+    if (move.kind == kind && move.name == name) last = move.to;
+  return last.empty() ? "nothing" : last;
+}
+
+std::string read_target(const Store& store, RefKind kind, const std::string& name) {
+  const std::filesystem::path path = folder_of(store, kind) / name;
+  const File file(store.operations(), path, O_RDONLY | O_NONBLOCK);
+  std::string text(std::min<std::uint64_t>(file.bytes(), 64), '\0');
+  file.read(std::as_writable_bytes(std::span(text)), 0);
+  if (text.size() == 33 && text.back() == '\n' && is_digest(text.substr(0, 32))) return text.substr(0, 32);
+  throw Error(ErrorKind::store_invalid, {"the " + std::string(name_of(kind)) + " file " + path.string() + " is damaged", "a stage id",
+                                         "other bytes", "the log's last value is " + last_logged(store, kind, name) +
+                                         "; write it back with `retain store rollback`"});
+}
+
+/// A line of the log: digest of the JSON text, a space, the text.
+std::optional<RefMove> parse_line(const std::string& line) {
+  if (line.size() < 34 || line.substr(0, 32) != to_hex(digest_of(std::string_view(line).substr(33)))) return std::nullopt;
+  try {
+    const json::value value = parse_json(line.substr(33), "the log of refs", ErrorKind::store_invalid);
+    const auto text = [&](const char* key) { return std::string(value.at(key).as_string()); };
+    return RefMove{text("time"), text("kind") == "tag" ? RefKind::tag : RefKind::branch, text("name"), text("from"), text("to"), text("why")};
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+std::string to_line(const RefMove& move) {
+  json::object object;
+  object["time"] = move.time;
+  object["kind"] = name_of(move.kind);
+  object["name"] = move.name;
+  object["from"] = move.from;
+  object["to"] = move.to;
+  object["why"] = move.why;
+  const std::string text = json::serialize(object);
+  return to_hex(digest_of(std::string_view(text))) + " " + text + "\n";
+}
+
+/// Appends behind the last whole line: what a stop tore off is overwritten.
+void append(const Store& store, const RefMove& move) {
+  const bool fresh = !std::filesystem::exists(log_path(store));
+  File file(store.operations(), log_path(store), O_RDWR | O_CREAT);
+  std::string text(file.bytes(), '\0');
+  file.read(std::as_writable_bytes(std::span(text)), 0);
+  const std::uint64_t whole = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;
+  if (whole < text.size()) file.resize(whole);
+  file.write(as_bytes(to_line(move)), whole);
+  file.sync();
+  file.close();
+  if (fresh) store.operations().sync_directory(store.root() / "log");
+}
+
+bool exists(const Store& store, RefKind kind, const std::string& name) {
+  std::error_code code;
+  return std::filesystem::is_regular_file(folder_of(store, kind) / name, code);
+}
+
+}  // namespace
+
+std::vector<Ref> refs_of(const Store& store) {
+  std::vector<Ref> refs;
+  for (const RefKind kind : {RefKind::branch, RefKind::tag})
+    for (const std::string& name : files_in(folder_of(store, kind)))
+      if (is_plain_name(name)) refs.push_back({kind, name, read_target(store, kind, name)});
+  return refs;
+}
+
+std::optional<Ref> find_ref(const Store& store, const std::string& name) {
+  if (!is_plain_name(name)) return std::nullopt;
+  for (const RefKind kind : {RefKind::branch, RefKind::tag})
+    if (exists(store, kind, name)) return Ref{kind, name, read_target(store, kind, name)};
+  return std::nullopt;
+}
+
+std::vector<RefMove> ref_moves(const Store& store, std::size_t* damaged) {
+  std::vector<RefMove> moves;
+  if (damaged) *damaged = 0;
+  if (!std::filesystem::exists(log_path(store))) return moves;
+  const std::string text = read_file(log_path(store));
+  std::size_t begin = 0;
+  for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    if (auto move = parse_line(text.substr(begin, end - begin)))
+      moves.push_back(std::move(*move));
+    else if (damaged)
+      ++*damaged;
+  }
+  return moves;
+}
+
+void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& stage,
+              const std::string& why) {
+  lock.check(store);
+  require_plain_name(name, kind == RefKind::branch ? "branch" : "tag");
+  if (!store.has_stage(stage))
+    throw Error(ErrorKind::store_unknown_stage, store.root().string() + " has no stage " + stage);
+  std::string from;
+  if (exists(store, kind, name)) {
+    if (kind == RefKind::tag)
+      throw Error(ErrorKind::usage, {"tag " + name + " exists", "a new name: tags do not move", {}, "remove it first with `retain store tag --delete`"});
+    try {
+      from = read_target(store, kind, name);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::store_invalid) throw;  // a damaged ref is repaired by moving it
+    }
+  }
+  if (from == stage) return;
+  append(store, {time_text(), kind, name, from, stage, why});
+  write_atomically(store.operations(), store.root() / store.temporary_name("ref"), folder_of(store, kind) / name, stage + "\n");
+}
+
+void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& why) {
+  lock.check(store);
+  require_plain_name(name, kind == RefKind::branch ? "branch" : "tag");
+  if (!exists(store, kind, name))
+    throw Error(ErrorKind::store_unknown_stage, "there is no " + std::string(name_of(kind)) + " " + name);
+  append(store, {time_text(), kind, name, read_target(store, kind, name), "", why});
+  store.operations().remove(folder_of(store, kind) / name);
+  store.operations().sync_directory(folder_of(store, kind));
+}
+
+}  // namespace retain::framework

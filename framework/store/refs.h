@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Branches and tags: small files that name a stage, and the log of their moves, so that every move can be undone.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/store/store_lock.h"
+
+namespace retain::framework {
+
+enum class RefKind { branch, tag };
+
+struct Ref {
+  RefKind kind = RefKind::branch;
+  std::string name;
+  std::string stage;  ///< its id
+};
+
+/// All refs, branches first, by name. Throws Error(store_invalid) for a damaged one, naming the file and the last value the
+/// log knows.
+std::vector<Ref> refs_of(const Store& store);
+/// A branch or else a tag of that name.
+std::optional<Ref> find_ref(const Store& store, const std::string& name);
+
+/// One line of the log. An entry may describe a move that a stop prevented; the next entry's `from` tells.
+struct RefMove {
+  std::string time;
+  RefKind kind = RefKind::branch;
+  std::string name;
+  std::string from;  ///< empty: the ref was created
+  std::string to;    ///< empty: the ref was removed
+  std::string why;
+};
+
+/// All moves, oldest first. A torn last line is left out; damaged lines are counted in `damaged` when given.
+std::vector<RefMove> ref_moves(const Store& store, std::size_t* damaged = nullptr);
+
+/// Points a ref at a stage (creating it), durably: the log first, then the ref. A tag that exists cannot be moved
+/// (Error(usage)). Throws Error(store_unknown_stage) when the stage is not in the store, Error(usage) for a bad name.
+void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& stage,
+              const std::string& why);
+/// Removes a ref; the stages stay until gc.
+void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& why);
+
+}  // namespace retain::framework

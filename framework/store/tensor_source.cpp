@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/store/tensor_source.h"
+
+#include <algorithm>
+
+#include "framework/base/error.h"
+
+namespace retain::framework {
+namespace {
+
+constexpr std::int64_t kPieceBytes = std::int64_t{16} << 20;
+
+const TensorInfo& require(const TensorSource& source, const std::string& name) {
+  if (const TensorInfo* tensor = source.find(name)) return *tensor;
+  throw Error(ErrorKind::checkpoint_missing_tensor, "there is no tensor " + name);
+}
+
+}  // namespace
+
+const TensorInfo* TensorSource::find(const std::string& name) const {
+  for (const TensorInfo& tensor : tensors())
+    if (tensor.name == name) return &tensor;
+  return nullptr;
+}
+
+std::vector<std::byte> TensorSource::read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
+                                                std::int64_t end) const {
+  const TensorInfo& tensor = require(*this, name);
+  if (dimension >= tensor.shape.size() || begin < 0 || end < begin || end > tensor.shape[dimension])
+    throw Error(ErrorKind::internal, "a slice outside tensor " + name + " " + to_string(tensor.shape));
+  std::int64_t outer = 1;
+  for (std::size_t i = 0; i < dimension; ++i) outer *= tensor.shape[i];
+  std::int64_t inner = 1;
+  for (std::size_t i = dimension + 1; i < tensor.shape.size(); ++i) inner *= tensor.shape[i];
+  // Whole rows of `dimension` are read in pieces of a few blocks, so that a checked block is read once, not once a row.
+  const auto element = static_cast<std::size_t>(size_of(tensor.dtype));
+  const std::int64_t row = tensor.shape[dimension] * inner;
+  const auto run = static_cast<std::size_t>((end - begin) * inner) * element;
+  std::vector<std::byte> bytes(static_cast<std::size_t>(outer) * run);
+  if (bytes.empty()) return bytes;
+  const std::int64_t step = std::max<std::int64_t>(1, kPieceBytes / (row * static_cast<std::int64_t>(element)));
+  std::vector<std::byte> piece;
+  for (std::int64_t o = 0; o < outer; o += step) {
+    const std::int64_t rows = std::min(step, outer - o);
+    if (rows == 1) {
+      read(name, o * row + begin * inner, std::span(bytes).subspan(static_cast<std::size_t>(o) * run, run));
+      continue;
+    }
+    piece.resize(static_cast<std::size_t>(rows * row) * element);
+    read(name, o * row, piece);
+    for (std::int64_t r = 0; r < rows; ++r)
+      std::copy_n(piece.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(r * row + begin * inner) * element),
+                  run, bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(o + r) * run));
+  }
+  return bytes;
+}
+
+std::vector<std::byte> TensorSource::read_all(const std::string& name) const {
+  std::vector<std::byte> bytes(require(*this, name).bytes());
+  read(name, 0, bytes);
+  return bytes;
+}
+
+void check_range(const TensorInfo& tensor, std::int64_t first, std::size_t bytes) {
+  const auto element = static_cast<std::size_t>(size_of(tensor.dtype));
+  const auto count = static_cast<std::int64_t>(bytes / element);
+  if (bytes % element != 0 || first < 0 || count > elements_of(tensor.shape) - first)
+    throw Error(ErrorKind::internal, "a read of " + std::to_string(bytes) + " bytes from element " + std::to_string(first) +
+                                         " leaves tensor " + tensor.name + " " + to_string(tensor.shape));
+}
+
+}  // namespace retain::framework

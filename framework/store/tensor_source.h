@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be read tensor by tensor: a stage, a blend that is never written, a weight directory.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/base/dtype.h"
+
+namespace retain::framework {
+
+/// A tensor's description. `name` is canonical ("language.layers.3.mlp.up_proj.weight").
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::float32;
+  std::vector<std::int64_t> shape;
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(elements_of(shape) * size_of(dtype)); }
+  bool operator==(const TensorInfo&) const = default;
+};
+
+/// Read-only access to a whole model, thread-safe.
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+
+  /// All tensors in the order of the parameter table that wrote them.
+  virtual const std::vector<TensorInfo>& tensors() const = 0;
+
+  /// Elements [first, first + out.size() / size_of(dtype)) of the row-major tensor, as its dtype's little-endian bytes.
+  /// out.size() is a multiple of the element size. Throws Error(checkpoint_missing_tensor) for an unknown name,
+  /// Error(internal) for a range outside the tensor, Error(store_digest) or Error(store_invalid) for damaged bytes.
+  virtual void read(const std::string& name, std::int64_t first, std::span<std::byte> out) const = 0;
+
+  /// Null when there is no such tensor.
+  const TensorInfo* find(const std::string& name) const;
+
+  /// A slice along one dimension: every index of the other dimensions, [begin, end) of `dimension`; row-major.
+  std::vector<std::byte> read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
+                                    std::int64_t end) const;
+  std::vector<std::byte> read_all(const std::string& name) const;
+};
+
+/// Throws Error(internal) unless [first, first + bytes / element) lies in the tensor and bytes is a whole number of elements.
+void check_range(const TensorInfo& tensor, std::int64_t first, std::size_t bytes);
+
+}  // namespace retain::framework
