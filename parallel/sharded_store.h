@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stages and mid-stage checkpoints written and read by all ranks of a mesh at once. Files hold arrays of global shape, so
+// what any mesh wrote any other mesh reads, bit for bit.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/store/commit.h"
+#include "framework/store/stage_reader.h"
+#include "framework/store/store.h"
+#include "framework/store/store_lock.h"
+#include "parallel/mesh.h"
+#include "parallel/parameter.h"
+
+namespace retain::parallel {
+
+/// One global array as the ranks hold it. The description is the same on every rank; `local` is this rank's part.
+struct ShardedArray {
+  std::string path;    ///< in the file: "tensors/<name>", "optimizer/<state>/<name>"
+  ParameterSpec spec;  ///< shape, cut and pipeline stages; `dtype` is that of the array (float32 for optimizer moments)
+  /// Which elements of its slice (flat, row-major) data rank `data_rank` holds, where `slice_elements` is the slice's size;
+  /// the ranges of all data ranks together cover it. Empty function: every data rank holds all (replicated).
+  std::function<Range(std::int64_t slice_elements, int data_rank)> data_share;
+  at::Tensor local;    ///< contiguous, the slice or this rank's share of it; undefined on pipeline stages without it
+};
+
+/// Parameters as arrays under "tensors/". `selected` keeps only those it names (empty function: all). The list is the same on
+/// all ranks; `parameters` are this rank's.
+std::vector<ShardedArray> arrays_of(const ParameterTable& table, const ParameterSet& parameters,
+                                    const std::function<bool(const std::string&)>& selected = {});
+
+/// The store as one mesh uses it. All functions are collective over mesh.world() unless said otherwise; a failure on one
+/// rank is thrown on every rank as the same Error with that rank's number.
+class ShardedStore {
+ public:
+  enum class Access { read, write };
+
+  /// `write` creates the store when there is none and takes its lock on rank 0, for as long as this object lives.
+  /// Throws Error(store_locked), Error(store_invalid), Error(io).
+  ShardedStore(const std::filesystem::path& root, const Mesh& mesh, Access access, const std::string& purpose = "retain",
+               framework::FileOperations& operations = framework::FileOperations::system());
+  ~ShardedStore();
+
+  const framework::Store& store() const { return *store_; }
+  /// Rank 0 of Access::write only (Error(internal) elsewhere): for refs and results.
+  const framework::StoreLock& lock() const;
+  bool is_author() const { return lock_ != nullptr; }
+
+  /// Store::resolve on rank 0, told to all.
+  std::string resolve(const std::string& name);
+
+  /// Writes `arrays` as a stage (draft.arrays is filled in here; draft must be equal on all ranks) and publishes it; when
+  /// `branch` is not empty it is moved to the new stage with `why` in the log. Returns the stage's id on all ranks.
+  std::string commit(framework::StageDraft draft, const std::vector<ShardedArray>& arrays, const std::string& branch,
+                     const std::string& why);
+
+  /// Writes the checkpoint of `step` and removes all but the newest `keep` of this run.
+  void put_progress(const std::string& run_key, std::int64_t step, framework::StageDraft draft,
+                    const std::vector<ShardedArray>& arrays, std::size_t keep);
+
+  /// Fills `parameters` (names and shapes must match: Error(checkpoint_missing_tensor), Error(checkpoint_shape_mismatch)) from
+  /// a stage. Bytes are converted when the dtypes differ. Each rank reads the blocks its slice touches; slices along another
+  /// dimension than the first are read in turns by the tensor group and exchanged. Collective over mesh.tensor().
+  void read(const std::string& stage, ParameterSet& parameters);
+
+  /// The same from any source (a blend, a weight directory). Not collective: each rank reads its own slices.
+  static void read(const framework::TensorSource& source, const Mesh& mesh, ParameterSet& parameters);
+
+  /// The newest intact checkpoint of a run, agreed on by all ranks; its metadata is the same everywhere.
+  struct Progress {
+    std::int64_t step = 0;
+    std::vector<std::string> parents;
+    framework::json::object inputs;  ///< the state given to put_progress
+    framework::json::object info;
+    std::vector<std::string> paths;  ///< of its arrays
+  };
+  std::optional<Progress> latest_progress(const std::string& run_key);
+
+  /// Fills the `local` tensors of `arrays` (defined, of the right size, on ranks that hold them) from the checkpoint of a
+  /// step. The mesh may differ from the one that wrote it. Throws Error(checkpoint_missing_tensor) and the store's errors.
+  void read_progress(const std::string& run_key, std::int64_t step, const std::vector<ShardedArray>& arrays);
+
+  /// Removes the checkpoints of a run.
+  void clear_progress(const std::string& run_key);
+
+  /// Memoised results, on all ranks (rank 0 reads and writes).
+  std::optional<framework::json::value> get_result(const std::string& key);
+  void put_result(const std::string& key, const framework::json::value& value);
+
+  /// Bytes of array data this rank has read and written.
+  std::int64_t bytes_read() const noexcept { return bytes_read_; }
+  std::int64_t bytes_written() const noexcept { return bytes_written_; }
+
+ private:
+  std::vector<std::vector<framework::Digest>> write_arrays(const framework::StageLayout& layout,
+                                                           const std::vector<ShardedArray>& arrays);
+
+  const Mesh& mesh_;
+  std::unique_ptr<framework::Store> store_;
+  std::unique_ptr<framework::StoreLock> lock_;
+  std::int64_t bytes_read_ = 0;
+  std::int64_t bytes_written_ = 0;
+};
+
+}  // namespace retain::parallel
