@@ -33,11 +33,6 @@ Step examine(std::string_view text) {
   return {wanted, true};
 }
 
-bool is_python_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 }  // namespace
 
 std::optional<std::size_t> find_ill_formed_utf8(std::string_view text) {
@@ -105,16 +100,6 @@ void append_utf8(std::string& text, char32_t c) {
     put(0x80 | (c >> 6 & 0x3F));
   }
   put(0x80 | (c & 0x3F));
-}
-
-std::string_view trim(std::string_view text) {
-  std::size_t begin = 0;
-  for (std::size_t next = 0; begin < text.size(); begin = next)
-    if (!is_python_space(next_code_point(text, next))) break;
-  std::size_t end = text.size();
-  for (std::size_t previous = end; end > begin; end = previous)
-    if (!is_python_space(previous_code_point(text, previous))) break;
-  return text.substr(begin, end - begin);
 }
 
 }  // namespace retain::framework

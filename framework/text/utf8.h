@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// UTF-8: validation, repair, stepping, and the white space that Python's str.strip removes.
+// UTF-8: validation, repair and stepping.
 #pragma once
 #include <cstddef>
 #include <optional>
@@ -17,7 +17,5 @@ char32_t next_code_point(std::string_view text, std::size_t& position);
 /// The code point that ends at `position` > 0 of well-formed text; `position` moves to its first byte.
 char32_t previous_code_point(std::string_view text, std::size_t& position);
 void append_utf8(std::string& text, char32_t code_point);
-/// Without the white space at both ends, as Python's str.strip(): Unicode white space and U+001C to U+001F.
-std::string_view trim(std::string_view text);
 
 }  // namespace retain::framework
