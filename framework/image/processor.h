@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a decoded picture to the float tiles a vision tower takes, equal to transformers 5.23's image processors for
+// LLaVA-OneVision and LLaVA-NeXT on their Pillow backend (image_processing_pil_llava_onevision.py, …_llava_next.py).
+#pragma once
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/image/anyres.h"
+#include "framework/image/decode.h"
+#include "framework/image/image.h"
+#include "framework/image/resize.h"
+
+namespace retain::framework {
+
+/// What preprocessor_config.json says. Tiles are cut at `cut` pixels a side, resized to `size` (unless do_resize is
+/// off) and, with `crop`, centre-cropped to it: usually all three are the same and only the cutting happens.
+struct ProcessorSettings {
+  AlphaMode alpha = AlphaMode::white;
+  std::vector<Resolution> pinpoints;  ///< (height, width), in the file's order
+  std::int64_t size = 0;
+  std::int64_t cut = 0;
+  std::optional<std::int64_t> crop;
+  ResizeFilter filter = ResizeFilter::bicubic;
+  bool do_resize = true;
+  bool do_rescale = true;
+  bool do_normalize = true;
+  double rescale_factor = 1.0 / 255.0;
+  std::array<double, 3> mean{};
+  std::array<double, 3> std{};
+
+  /// S: side of the finished tiles in pixels.
+  std::int64_t side() const { return crop ? *crop : do_resize ? size : cut; }
+};
+
+/// What a model's own configuration says about its pictures, for directories without a processor file.
+struct ModelPictures {
+  std::int64_t tile = 0;              ///< the tower's image_size
+  std::vector<Resolution> pinpoints;  ///< (height, width)
+  bool clip = false;                  ///< mean and deviation of CLIP; else 0.5, SigLIP's
+};
+
+/// Reads DIR/preprocessor_config.json, or the image_processor of DIR/processor_config.json. Where neither is there
+/// (original LLaVA directories) the settings follow from `model`; a file without pinpoints takes the model's, then its
+/// class's. Errors: io and config_invalid (named file and key; no file and no `model`; a tile side unlike the model's),
+/// config_unsupported (another processor class or filter).
+ProcessorSettings read_processor_settings(const std::filesystem::path& directory,
+                                          const std::optional<ModelPictures>& model = std::nullopt);
+
+/// A picture as the tower takes it.
+struct ProcessedImage {
+  std::vector<float> tiles;  ///< [tiles_count, 3, side, side], row-major
+  std::int64_t tiles_count = 0;
+  std::int64_t side = 0;
+  std::int64_t original_height = 0;
+  std::int64_t original_width = 0;
+  std::string digest;  ///< of pixels and settings: 32 hexadecimal digits of XXH3-128
+};
+
+/// How a picture becomes tiles.
+enum class Tiling {
+  anyres,  ///< the whole picture squashed, then the tiles of its best resolution
+  single,  ///< padded to a square with the mean colour: pictures of samples that hold several
+};
+
+/// Throws Error(image_too_large) for a resolution beyond any use.
+ProcessedImage process_image(const Image& image, const ProcessorSettings& settings, Tiling tiling = Tiling::anyres);
+
+/// The digest process_image() would give, without the work.
+std::string picture_digest(const Image& image, const ProcessorSettings& settings, Tiling tiling = Tiling::anyres);
+
+}  // namespace retain::framework
