@@ -61,6 +61,9 @@ class Communicator {
   virtual std::vector<std::string> gather_text(const std::string& text) = 0;
   virtual std::string broadcast_text(std::string text, int root) = 0;
 
+  /// What this rank is about to do ("recipe sa_proj, task counting, step 12"); peers that wait for it name this text.
+  virtual void describe_activity(std::string_view text) { static_cast<void>(text); }
+
   /// Bytes this rank has handed to the operations above since the start (the log and tests read it).
   std::int64_t bytes_sent() const noexcept { return bytes_sent_; }
 

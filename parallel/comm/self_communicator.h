@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// A group of one rank: every collective is the identity.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "parallel/comm/communicator.h"
+
+namespace retain::parallel {
+
+/// The group `name` that holds only the rank `world_rank`. Point-to-point throws Error(communication): there is no peer.
+std::unique_ptr<Communicator> make_self_communicator(std::string name, int world_rank);
+
+}  // namespace retain::parallel
