@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a process in an MPI job.
+#include "parallel/comm/mpi_session.h"
+
+#include <mpi.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <thread>
+
+#include "framework/base/error.h"
+#include "parallel/comm/mpi_check.h"
+#include "parallel/comm/mpi_communicator.h"
+#include "parallel/comm/mpi_world.h"
+#include "parallel/comm/node_board.h"
+
+namespace retain::parallel {
+namespace {
+
+constexpr int failure_code = 1;
+constexpr auto time_for_another_nodes_message = std::chrono::milliseconds(500);
+constexpr auto time_to_be_ended = std::chrono::seconds(5);
+
+int number_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? 0 : static_cast<int>(std::strtol(text, nullptr, 10));
+}
+
+/// Tasks that a launcher says it started; 0 when this process was started by hand.
+int launched_tasks() {
+  const int by_mpirun = std::max({number_in("OMPI_COMM_WORLD_SIZE"), number_in("PMI_SIZE"), number_in("MPI_LOCALNRANKS")});
+  if (by_mpirun > 0) return by_mpirun;
+  if (std::getenv("PMIX_RANK") != nullptr) return std::max(1, number_in("SLURM_STEP_NUM_TASKS"));
+  const int by_slurm = number_in("SLURM_STEP_NUM_TASKS");  // a step of one task may be a shell: nothing to join
+  return by_slurm > 1 ? by_slurm : 0;
+}
+
+/// One write, so that lines of several ranks do not mix.
+void print(const std::string& text) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
+    if (written <= 0) return;
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace
+
+MpiSession::MpiSession(int* argc, char*** argv) {
+  const int tasks = launched_tasks();
+  if (tasks == 0) return;
+  int provided = 0;
+  check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
+  initialised_here_ = true;
+  check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  if (size_ == 1 && tasks > 1) {
+    throw framework::Error(framework::ErrorKind::communication,
+                           {"the launcher and this program's MPI do not know each other",
+                            std::to_string(tasks) + " ranks, as the launcher started", "1 rank in each process",
+                            "use the mpirun of the MPI that Retain was built with; under Slurm, srun --mpi=pmix"});
+  }
+  board_ = NodeBoard::create();
+}
+
+MpiSession::~MpiSession() {
+  if (!initialised_here_ || std::uncaught_exceptions() > 0) return;
+  board_.reset();
+  MPI_Finalize();
+}
+
+std::shared_ptr<Communicator> MpiSession::open_world(const WatchdogSettings& settings) {
+  if (!board_) return parallel::open_world(settings);
+  return parallel::open_world(settings, board_);
+}
+
+void MpiSession::abort_all(std::string_view message) {
+  const std::string text = size_ == 1 ? "retain: " + std::string(message) + "\n"
+                                      : "retain: rank " + std::to_string(rank_) + " of " + std::to_string(size_) + ": " +
+                                            std::string(message) + "\n";
+  if (!initialised_here_) {
+    print(text);
+    std::_Exit(failure_code);
+  }
+  if (board_->claim_failure()) {
+    // When ranks of several nodes fail alike, the first rank's node speaks and ends the others before they do.
+    if (!board_->has_first_rank()) std::this_thread::sleep_for(time_for_another_nodes_message);
+    print(text);
+  } else {
+    std::this_thread::sleep_for(time_to_be_ended);  // the rank that claimed the failure ends this one
+  }
+  MPI_Abort(MPI_COMM_WORLD, failure_code);
+  std::_Exit(failure_code);
+}
+
+}  // namespace retain::parallel

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A table in shared memory where every rank of a node writes what it is doing, so that a rank that waits too long can
+// say whom it waits for and what that one was doing last. Also decides which rank's failure is printed.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "parallel/comm/descriptor.h"
+#include "parallel/comm/shared_segment.h"
+
+namespace retain::parallel {
+
+class NodeBoard {
+ public:
+  /// Collective over all ranks of the job; MPI must be initialised.
+  static std::shared_ptr<NodeBoard> create();
+  NodeBoard(std::unique_ptr<SharedSegment> segment, int entries, int own, int world_rank);
+
+  int ranks_on_node() const noexcept { return entries_; }
+  /// Whether world rank 0 is on this node.
+  bool has_first_rank() const;
+
+  /// This rank waits in an operation of a group; it left it; it is busy with something.
+  void enter(const Descriptor& descriptor, std::string_view group);
+  void leave();
+  void describe(std::string_view activity);
+
+  /// "computing since 3.2 s, after barrier #4 of group 'world'; activity: step 12", or that the rank is on another host.
+  std::string status_of(int world_rank) const;
+
+  /// True for the first rank of this node that calls it: that one reports the failure.
+  bool claim_failure();
+  /// World rank that claimed the failure, or -1.
+  int failed_rank() const;
+
+ private:
+  struct Header;
+  struct Entry;
+  Header& header() const;
+  Entry& entry(int index) const;
+  template <class Change>
+  void write(Change change);
+
+  std::unique_ptr<SharedSegment> segment_;  // null when this node offers no shared memory: nothing is known of peers
+  int entries_;
+  int own_;
+  int world_rank_;
+};
+
+}  // namespace retain::parallel

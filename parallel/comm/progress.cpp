@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting: first spin, then let others run, then sleep in short steps.
+#include "parallel/comm/progress.h"
+
+#include <sched.h>
+
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "framework/base/error.h"
+
+namespace retain::parallel {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using framework::Error;
+using framework::ErrorKind;
+
+constexpr int spins = 4000;          // about 20 to 50 microseconds, when every rank has a processor
+constexpr int yields = 2000;
+constexpr auto sleep_step = std::chrono::microseconds(50);
+constexpr int polls_between_clocks = 64;
+
+inline void pause_processor() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// How one wait passes the time between polls.
+class Backoff {
+ public:
+  explicit Backoff(bool crowded) : spins_left_(crowded ? 0 : spins) {}
+
+  void rest() {
+    ++polls_;
+    if (spins_left_ > 0) {
+      --spins_left_;
+      pause_processor();
+    } else if (yields_left_ > 0) {
+      --yields_left_;
+      sched_yield();
+    } else {
+      std::this_thread::sleep_for(sleep_step);
+    }
+  }
+  bool look_at_clock() const { return polls_ % polls_between_clocks == 0; }
+
+ private:
+  int spins_left_;
+  int yields_left_ = yields;
+  int polls_ = 0;
+};
+
+std::string seconds_text(std::chrono::milliseconds time) {
+  const auto ms = time.count();
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
+}
+
+}  // namespace
+
+Progress::Progress(WatchdogSettings settings, std::shared_ptr<NodeBoard> board)
+    : settings_(settings),
+      board_(std::move(board)),
+      crowded_(board_->ranks_on_node() > static_cast<int>(std::thread::hardware_concurrency())) {}
+
+void Progress::start(std::shared_ptr<Operation> operation) {
+  operation->advance();
+  if (!operation->finished()) pending_.push_back(std::move(operation));
+}
+
+bool Progress::advance_all() {
+  bool moved = false;
+  for (auto at = pending_.begin(); at != pending_.end();) {
+    // An operation that throws is dropped first: its error is reported once.
+    const std::shared_ptr<Operation> operation = *at;
+    try {
+      moved = operation->advance() || moved;
+    } catch (...) {
+      pending_.erase(at);
+      throw;
+    }
+    at = operation->finished() ? pending_.erase(at) : std::next(at);
+  }
+  return moved;
+}
+
+void Progress::wait(Operation& operation, const Group& group) {
+  if (operation.finished()) return;
+  board_->enter(operation.descriptor(), group.name);
+  Backoff backoff(crowded_);
+  Clock::time_point last_progress = Clock::now();
+  while (!operation.finished()) {
+    if (advance_all()) {
+      if (operation.finished()) break;
+      backoff = Backoff(crowded_);
+      last_progress = Clock::now();
+      continue;
+    }
+    backoff.rest();
+    if (!backoff.look_at_clock()) continue;
+    check_peers();
+    if (Clock::now() - last_progress > settings_.timeout) give_up(operation, group);
+  }
+  board_->leave();
+}
+
+void Progress::check_peers() const {
+  const int failed = board_->failed_rank();
+  if (failed < 0) return;
+  throw Error(ErrorKind::communication, "rank " + std::to_string(failed) + " has failed; this rank stops with it");
+}
+
+void Progress::give_up(Operation& operation, const Group& group) const {
+  std::string absent;
+  for (const int member : operation.missing()) {
+    const int world_rank = group.world_ranks.at(static_cast<std::size_t>(member));
+    absent += "\n    rank " + std::to_string(world_rank) + " did not arrive: " + board_->status_of(world_rank);
+  }
+  throw Error(ErrorKind::communication,
+              {to_string(operation.descriptor()) + " in " + to_string(group) + " made no progress for " +
+                   seconds_text(settings_.timeout),
+               "every rank of the group to call it within that time",
+               absent.empty() ? "all ranks arrived, but their data did not" : absent,
+               "see what the ranks named were doing; if they are only slow, raise the watchdog's time"});
+}
+
+}  // namespace retain::parallel
