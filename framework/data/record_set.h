@@ -10,14 +10,12 @@
 #include <vector>
 
 #include "framework/base/error.h"
+#include "framework/data/mixture.h"
 #include "framework/data/record.h"
 
 namespace retain::framework {
 
-enum class MixtureMode : std::uint8_t {
-  clean,    ///< a sampling strategy that cannot be read is an error
-  faithful  ///< as LMM_CL's data_utils.py: it falls back to all records, and `end:0` means all
-};
+class RecordFile;
 
 struct RecordSetOptions {
   std::filesystem::path images;  ///< root of relative image names; empty: the folder of each data file
@@ -43,12 +41,15 @@ class RecordSet {
   std::vector<std::filesystem::path> files() const;
 
  private:
-  struct File;
   struct Entry {
     std::int32_t file;
     std::int64_t index;  ///< record within the file
   };
-  std::vector<std::shared_ptr<const File>> files_;
+  /// Index in files_ of an opened file; one that is named twice is read once.
+  std::int32_t open(const std::filesystem::path& file, const std::filesystem::path& images_root);
+  void append_mixture(const std::filesystem::path& path, const RecordSetOptions& options);
+
+  std::vector<std::shared_ptr<const RecordFile>> files_;
   std::vector<Entry> entries_;
 };
 

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/data/record.h"
+
+#include <utility>
+
+#include "framework/base/error.h"
+#include "framework/text/chat.h"
+
+namespace retain::framework {
+namespace {
+
+/// Reads the members of one record, naming it in errors.
+class Reader {
+ public:
+  Reader(const json::object& object, Record& record) : object_(object), record_(record) {}
+
+  void read(const std::filesystem::path& images_root) {
+    read_id();
+    read_images(images_root);
+    const auto* turns = member("conversations");
+    if (turns == nullptr || !turns->is_array())
+      invalid("`conversations` is absent or no list", "a list of turns", turns);
+    for (const auto& turn : turns->get_array()) read_turn(turn);
+  }
+
+ private:
+  [[noreturn]] void invalid(std::string what, std::string expected, const json::value* found) const {
+    throw Error(ErrorKind::data_invalid, {record_.where() + ": " + std::move(what), std::move(expected),
+                                          found == nullptr ? "nothing" : json::serialize(*found).substr(0, 100),
+                                          "correct or remove the record"});
+  }
+
+  const json::value* member(std::string_view key) const {
+    const auto* value = object_.if_contains(key);
+    return value == nullptr || value->is_null() ? nullptr : value;
+  }
+
+  void read_id() {
+    const auto* id = member("id");
+    if (id == nullptr) return;
+    if (id->is_string()) {
+      record_.id = std::string(id->get_string());
+    } else if (id->is_number()) {
+      record_.id = json::serialize(*id);
+    } else {
+      invalid("`id` is neither text nor a number", "a string or a number", id);
+    }
+  }
+
+  void read_images(const std::filesystem::path& root) {
+    if (const auto* video = member("video")) invalid("`video` records cannot be read", "`image` or text alone", video);
+    const auto* image = member("image");
+    if (image == nullptr) return;
+    if (image->is_array()) {
+      for (const auto& name : image->get_array()) add_image(name, root);
+    } else {
+      add_image(*image, root);
+    }
+  }
+
+  void add_image(const json::value& name, const std::filesystem::path& root) {
+    if (!name.is_string() || name.get_string().empty() || name.get_string().find('\0') != json::string::npos)
+      invalid("`image` is no file name", "a string, or a list of strings", &name);
+    record_.image_names.emplace_back(name.get_string());
+    record_.images.push_back(root / record_.image_names.back());
+  }
+
+  void read_turn(const json::value& turn) {
+    const auto* object = turn.if_object();
+    const auto* from = object == nullptr ? nullptr : object->if_contains("from");
+    const auto* text = object == nullptr ? nullptr : object->if_contains("value");
+    if (from == nullptr || !from->is_string() || text == nullptr || !text->is_string())
+      invalid("a turn cannot be read", R"({"from": text, "value": text})", &turn);
+    const std::string_view role = from->get_string();
+    if (role != "human" && role != "gpt")
+      throw Error(ErrorKind::data_unknown_role,
+                  {record_.where() + ": a turn is from nobody Retain knows", "human or gpt",
+                   std::string(role.substr(0, 100)), "correct or remove the record"});
+    record_.turns.push_back({role == "gpt" ? Role::assistant : Role::user, std::string(text->get_string())});
+  }
+
+  const json::object& object_;
+  Record& record_;
+};
+
+std::int64_t count_in(std::string_view text) {
+  std::int64_t count = 0;
+  for (std::size_t at = text.find(kImageToken); at != std::string_view::npos; at = text.find(kImageToken, at + 1))
+    ++count;
+  return count;
+}
+
+}  // namespace
+
+std::string Record::where() const {
+  return file.string() + ", record " + std::to_string(index) + (id.empty() ? "" : " (id " + id + ")");
+}
+
+Record parse_record(const json::value& value, const std::filesystem::path& file, std::int64_t index,
+                    const std::filesystem::path& images_root) {
+  Record record;
+  record.file = file;
+  record.index = index;
+  const auto* object = value.if_object();
+  if (object == nullptr)
+    throw Error(ErrorKind::data_invalid, {record.where() + " is not an object", "an object with `conversations`",
+                                          json::serialize(value).substr(0, 100), "correct or remove the record"});
+  Reader(*object, record).read(images_root);
+  return record;
+}
+
+std::int64_t count_image_placeholders(const Record& record) {
+  std::int64_t count = 0;
+  for (const Turn& turn : ChatTemplate::kept(record.turns)) count += count_in(turn.text);
+  return count;
+}
+
+void validate_record(const Record& record, bool needs_answer) {
+  const auto turns = ChatTemplate::kept(record.turns);
+  bool answered = false;
+  for (const Turn& turn : turns) answered = answered || turn.role == Role::assistant;
+  if (turns.empty() || (needs_answer && !answered))
+    throw Error(ErrorKind::data_no_answer,
+                {record.where() + " has no answer to learn from", "a turn from human, then one from gpt",
+                 std::to_string(record.turns.size()) + " turns", "complete or remove the record"});
+  const std::int64_t placeholders = count_image_placeholders(record);
+  const auto images = static_cast<std::int64_t>(record.images.size());
+  if (placeholders != images)
+    throw Error(ErrorKind::data_image_count,
+                {record.where() + ": image placeholders and images differ in number",
+                 "one " + std::string(kImageToken) + " in the turns for each image",
+                 std::to_string(placeholders) + " placeholders, " + std::to_string(images) + " images",
+                 "correct or remove the record"});
+}
+
+}  // namespace retain::framework
