@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// SIGTERM and SIGUSR1 ask a run to save and end; a second one ends it at once.
+#pragma once
+#include <atomic>
+
+namespace retain::launch {
+
+/// Installs the handlers and returns the flag they set. Call once, early in main().
+const std::atomic<bool>& watch_stop_signals();
+
+}  // namespace retain::launch

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log of a run: JSON lines, one an optimizer step. A resumed run drops the lines past the durable step and appends.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace retain::recipes {
+
+/// One optimizer step.
+struct StepRecord {
+  std::int64_t step = 0;        ///< from 0 in its curriculum stage
+  double loss = 0;              ///< of the global batch, before the update
+  double grad_norm = 0;         ///< over all trained parameters, before clipping
+  double learning_rate = 0;     ///< of the first group
+  std::int64_t tokens = 0;      ///< packed tokens of the global batch, visual ones included
+  double seconds = 0;
+};
+
+class StepLog {
+ public:
+  /// An empty path logs nothing.
+  explicit StepLog(std::filesystem::path file) : file_(std::move(file)) {}
+
+  /// The stage (recipe, task) goes on at `first_step`: its lines from that step on are dropped, whole lines of everything else
+  /// stay. Throws Error(io).
+  void begin_stage(const std::string& recipe, const std::string& task, std::int64_t first_step);
+  void append(const StepRecord& record);
+
+ private:
+  std::filesystem::path file_;
+  std::ofstream stream_;
+  std::string recipe_;
+  std::string task_;
+};
+
+}  // namespace retain::recipes
