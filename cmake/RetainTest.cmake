@@ -15,6 +15,9 @@ function(retain_test name)
     set(arg_LINKS Retain::recipes)
   endif()
   target_link_libraries(test_${name} PRIVATE retain_test_main ${arg_LINKS})
+  if(NOT arg_LINKS STREQUAL "Retain::framework")
+    retain_precompiled_torch(test_${name})
+  endif()
   target_compile_definitions(test_${name} PRIVATE
     RETAIN_FIXTURES="${PROJECT_SOURCE_DIR}/tests/fixtures" RETAIN_COMMAND="$<TARGET_FILE:retain>"
     RETAIN_SOURCE="${PROJECT_SOURCE_DIR}")
