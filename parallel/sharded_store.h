@@ -27,6 +27,11 @@ struct ShardedArray {
   /// the ranges of all data ranks together cover it. Empty function: every data rank holds all (replicated).
   std::function<Range(std::int64_t slice_elements, int data_rank)> data_share;
   at::Tensor local;    ///< contiguous, the slice or this rank's share of it; undefined on pipeline stages without it
+  /// Writing, instead of `local`: makes it when its turn comes and lets it go afterwards, so that only one array's copy lives at
+  /// a time. May be collective over mesh.data(): all ranks come to it in the order of the list.
+  std::function<at::Tensor()> fetch;
+  /// Reading, instead of `local`: is given the filled tensor [elements of the part], flat, of spec.dtype, on the CPU.
+  std::function<void(const at::Tensor&)> take;
 };
 
 /// Parameters as arrays under "tensors/". `selected` keeps only those it names (empty function: all). The list is the same on
@@ -65,7 +70,7 @@ class ShardedStore {
 
   /// Fills `parameters` (names and shapes must match: Error(checkpoint_missing_tensor), Error(checkpoint_shape_mismatch)) from
   /// a stage. Bytes are converted when the dtypes differ. Each rank reads the blocks its slice touches; slices along another
-  /// dimension than the first are read in turns by the tensor group and exchanged. Collective over mesh.tensor().
+  /// dimension than the first are read in turns by the tensor group and exchanged.
   void read(const std::string& stage, ParameterSet& parameters);
 
   /// The same from any source (a blend, a weight directory). Not collective: each rank reads its own slices.

@@ -37,8 +37,8 @@ std::vector<std::int64_t> progress_steps(const Store& store, const std::string& 
   return steps;
 }
 
-StageFile open_progress(const Store& store, const std::string& run_key, std::int64_t step) {
-  return StageFile(store.operations(), folder_of(store, run_key) / file_name(step));
+std::unique_ptr<const StageFile> open_progress(const Store& store, const std::string& run_key, std::int64_t step) {
+  return std::make_unique<const StageFile>(store.operations(), folder_of(store, run_key) / file_name(step));
 }
 
 LatestProgress latest_progress(const Store& store, const std::string& run_key) {

@@ -2,6 +2,7 @@
 // Mid-stage checkpoints: what a run needs to go on from an optimizer step. progress/<run key>/step-<n>.h5, in the form of
 // stage files; the newest is durable before an older one is removed.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ std::vector<std::int64_t> progress_steps(const Store& store, const std::string& 
 
 /// Opens one. Its manifest: parents = the stage the run teaches, inputs = the run's state (random streams, position in the
 /// data, …). Throws Error(io) when it is not there, Error(store_invalid) or Error(store_digest) when it is damaged.
-StageFile open_progress(const Store& store, const std::string& run_key, std::int64_t step);
+std::unique_ptr<const StageFile> open_progress(const Store& store, const std::string& run_key, std::int64_t step);
 
 /// The newest step whose file is intact as far as header and manifest tell, and the messages of newer ones that are not.
 struct LatestProgress {

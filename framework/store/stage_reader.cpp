@@ -55,6 +55,10 @@ void StageReader::read(const std::string& name, std::int64_t first, std::span<st
   file->read(*array, static_cast<std::uint64_t>(first * size_of(array->spec.dtype)), out);
 }
 
+std::optional<Digest> StageReader::digest(const std::string& name) const {
+  return place(std::string(kTensorPrefix) + name).array->digest;
+}
+
 std::vector<std::string> StageReader::files() const {
   std::vector<std::string> names;
   for (const ArrayEntry& array : own_->manifest().arrays)

@@ -27,6 +27,7 @@ class StageReader : public TensorSource {
 
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   void read(const std::string& name, std::int64_t first, std::span<std::byte> out) const override;
+  std::optional<Digest> digest(const std::string& name) const override;
 
   /// Where an array of the manifest ("tensors/…", "files/…") physically lies. Throws Error(checkpoint_missing_tensor).
   struct Place {

@@ -17,6 +17,8 @@ const TensorInfo& require(const TensorSource& source, const std::string& name) {
 
 }  // namespace
 
+std::optional<Digest> TensorSource::digest(const std::string&) const { return std::nullopt; }
+
 const TensorInfo* TensorSource::find(const std::string& name) const {
   for (const TensorInfo& tensor : tensors())
     if (tensor.name == name) return &tensor;

@@ -3,11 +3,13 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "framework/base/dtype.h"
+#include "framework/store/digest.h"
 
 namespace retain::framework {
 
@@ -32,6 +34,9 @@ class TensorSource {
   /// out.size() is a multiple of the element size. Throws Error(checkpoint_missing_tensor) for an unknown name,
   /// Error(internal) for a range outside the tensor, Error(store_digest) or Error(store_invalid) for damaged bytes.
   virtual void read(const std::string& name, std::int64_t first, std::span<std::byte> out) const = 0;
+
+  /// Digest of a tensor's bytes where the source knows it without reading them (see framework/store/manifest.h).
+  virtual std::optional<Digest> digest(const std::string& name) const;
 
   /// Null when there is no such tensor.
   const TensorInfo* find(const std::string& name) const;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collecting what nobody needs any more.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "framework/store/store_lock.h"
+
+namespace retain::framework {
+
+struct GcOptions {
+  bool dry_run = true;     ///< only say what would go
+  bool keep_undo = true;   ///< keep what the log of refs can still bring back
+};
+
+struct GcReport {
+  std::vector<std::string> stages;                 ///< ids of stages that no ref reaches
+  std::vector<std::filesystem::path> temporaries;  ///< files of commits that never ended
+  std::uint64_t bytes = 0;                         ///< what all of them take on disk
+};
+
+/// Removes stage files that neither a ref, an ancestor of one, nor a mid-stage checkpoint needs, and leftovers in temporary/
+/// (there can be no live ones: the lock is ours). Everything is read before anything is removed, so a store with a damaged
+/// ref or manifest loses nothing (the error is thrown).
+GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOptions& options);
+
+}  // namespace retain::framework

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be reached from where, and what it costs.
+#pragma once
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "framework/store/stage_file.h"
+#include "framework/store/store.h"
+
+namespace retain::framework {
+
+/// A stage's facts without its numbers.
+struct StageSummary {
+  std::string id;
+  Manifest manifest;
+  std::uint64_t file_bytes = 0;    ///< what it costs on disk
+  std::uint64_t own_bytes = 0;     ///< of the arrays it holds itself
+  std::uint64_t shared_bytes = 0;  ///< of the arrays it has through its ancestors' files
+  std::size_t own_tensors = 0;
+  std::size_t tensors = 0;
+};
+
+/// Errors as open_stage_file (stage_reader.h).
+StageSummary summary_of(const Store& store, const std::string& id);
+
+/// A stage and everything before it, children before parents, the first parent's line first. Ancestors whose file is gone
+/// (pruned by gc) end their line.
+std::vector<std::string> ancestry(const Store& store, const std::string& id);
+
+/// All stages that any ref or mid-stage checkpoint needs: them, their ancestors, and the files that hold their arrays.
+/// With `undo`, also those the log of refs remembers. Throws when a needed file cannot be read.
+std::set<std::string> reachable(const Store& store, bool undo);
+
+}  // namespace retain::framework

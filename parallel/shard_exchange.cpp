@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallel/shard_exchange.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "framework/store/hdf5_skeleton.h"
+#include "parallel/agreement.h"
+
+namespace retain::parallel {
+namespace {
+
+constexpr std::int64_t kChunkBytes = 4 * static_cast<std::int64_t>(framework::kBlockBytes);
+constexpr std::size_t kSendsInFlight = 8;
+constexpr int kTag = 7101;  // pieces between two ranks follow the order of the chunks, so one tag is enough
+
+int world_rank(const MeshShape& shape, int data, int pipeline, int tensor) {
+  return (data * shape.pipeline + pipeline) * shape.tensor + tensor;
+}
+
+/// Flat bytes of a contiguous tensor; shares its memory.
+at::Tensor bytes_of(const at::Tensor& tensor) { return tensor.detach().reshape({-1}).view(at::kByte); }
+
+at::Tensor byte_buffer(std::int64_t bytes, const at::Device& device) {
+  return at::empty({bytes}, at::TensorOptions().dtype(at::kByte).device(device));
+}
+
+/// Started sends with the buffers they read from.
+class SendQueue {
+ public:
+  void add(std::unique_ptr<Work> work, at::Tensor buffer) {
+    sends_.emplace_back(std::move(work), std::move(buffer));
+    while (sends_.size() > kSendsInFlight) pop();
+  }
+  void drain() {
+    while (!sends_.empty()) pop();
+  }
+
+ private:
+  void pop() {
+    sends_.front().first->wait();
+    sends_.pop_front();
+  }
+  std::deque<std::pair<std::unique_ptr<Work>, at::Tensor>> sends_;
+};
+
+/// A piece of a chunk and who holds it.
+struct Piece {
+  int holder = 0;  // world rank
+  ShardGeometry geometry;
+  Range local;     // elements of the holder's part
+};
+
+/// Who contributes to a chunk: the writer's own replica where replicas hold the same, each element once (parts that lie
+/// wholly within earlier ones are left out).
+std::vector<Piece> pieces_of(const ShardedArray& array, const Chunk& chunk, const MeshShape& shape) {
+  const std::int64_t element = framework::size_of(array.spec.dtype);
+  const Range elements{chunk.bytes.begin / element, chunk.bytes.end / element};
+  const MeshPosition writer = position_of(shape, chunk.writer);
+  const int owner = array.spec.pipeline_stages.front();
+  std::vector<Piece> pieces;
+  std::int64_t covered = 0;
+  for (int tensor = 0; tensor < shape.tensor; ++tensor) {
+    if (array.spec.cut_dimension < 0) {
+      if (tensor != (writer.pipeline == owner ? writer.tensor : 0)) continue;
+    } else {
+      const std::int64_t end = array.spec.cuts.at(static_cast<std::size_t>(tensor)).end;
+      if (end <= covered) continue;
+      covered = end;
+    }
+    for (int data = 0; data < shape.data; ++data) {
+      if (!array.data_share && data != writer.data) continue;
+      ShardGeometry geometry = geometry_of(array, tensor, data);
+      const Range local = geometry.local_range(elements);
+      if (local.size() > 0) pieces.push_back({world_rank(shape, data, owner, tensor), std::move(geometry), local});
+    }
+  }
+  return pieces;
+}
+
+/// Copies between a holder's contiguous piece and its runs in a chunk that begins at global element `first`.
+void copy_runs(const Piece& piece, Range elements, std::int64_t element, std::byte* chunk, std::byte* packed, bool into_chunk) {
+  piece.geometry.for_each_run(elements, [&](std::int64_t local, std::int64_t global, std::int64_t count) {
+    std::byte* inside = chunk + (global - elements.begin) * element;
+    std::byte* outside = packed + (local - piece.local.begin) * element;
+    std::memcpy(into_chunk ? inside : outside, into_chunk ? outside : inside, static_cast<std::size_t>(count * element));
+  });
+}
+
+std::byte* data_of(const at::Tensor& bytes) { return static_cast<std::byte*>(bytes.data_ptr()); }
+
+/// The same answer on every tensor rank: does each one's part lie in one piece in the file?
+bool contiguous_everywhere(const Mesh& mesh, const ShardedArray& array) {
+  for (int tensor = 0; tensor < mesh.shape().tensor; ++tensor) {
+    const ShardGeometry part = geometry_of(array, tensor, mesh.position().data);
+    if (part.global_hull().size() != part.elements()) return false;
+  }
+  return true;
+}
+
+at::Device device_of(const std::vector<ShardedArray>& arrays) {
+  for (const ShardedArray& array : arrays)
+    if (array.local.defined()) return array.local.device();
+  return at::kCPU;
+}
+
+/// The writer's side of one chunk.
+at::Tensor collect(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk,
+                   const std::vector<Piece>& pieces, const at::Device& device) {
+  const std::int64_t element = framework::size_of(array.spec.dtype);
+  const Range elements{chunk.bytes.begin / element, chunk.bytes.end / element};
+  at::Tensor whole = byte_buffer(chunk.bytes.size(), at::kCPU);
+  for (const Piece& piece : pieces) {
+    at::Tensor packed;
+    if (piece.holder == mesh.world().rank()) {
+      packed = bytes_of(local).narrow(0, piece.local.begin * element, piece.local.size() * element);
+    } else {
+      packed = byte_buffer(piece.local.size() * element, device);
+      mesh.world().receive_async(packed, piece.holder, kTag)->wait();
+    }
+    packed = packed.to(at::kCPU);
+    copy_runs(piece, elements, element, data_of(whole), data_of(packed), true);
+  }
+  return whole;
+}
+
+}  // namespace
+
+ShardGeometry geometry_of(const ShardedArray& array, int tensor_rank, int data_rank) {
+  const ShardGeometry slice(array.spec, tensor_rank);
+  if (!array.data_share) return slice;
+  return ShardGeometry(array.spec, tensor_rank, array.data_share(slice.slice_elements(), data_rank));
+}
+
+std::vector<Chunk> deal(const std::vector<ShardedArray>& arrays, const MeshShape& shape) {
+  std::vector<Chunk> chunks;
+  int turn = 0;
+  for (std::size_t a = 0; a < arrays.size(); ++a) {
+    const std::int64_t bytes = arrays[a].spec.bytes();
+    const bool paged = static_cast<std::uint64_t>(bytes) >= framework::kPagedBytes;
+    for (std::int64_t begin = 0; begin < bytes; begin += kChunkBytes) {
+      Chunk chunk{a, {begin, std::min(begin + kChunkBytes, bytes)}, 0};
+      if (paged) {
+        chunk.writer = world_rank(shape, turn % shape.data, arrays[a].spec.pipeline_stages.front(), turn / shape.data % shape.tensor);
+        ++turn;
+      }
+      chunks.push_back(chunk);
+    }
+  }
+  return chunks;
+}
+
+void gather_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks,
+                   const std::function<void(const Chunk&, std::span<const std::byte>)>& write) {
+  const int me = mesh.world().rank();
+  const at::Device device = device_of(arrays);
+  SendQueue sends;
+  std::exception_ptr failure;
+  at::Tensor local;
+  for (const Chunk& chunk : chunks) {
+    const ShardedArray& array = arrays[chunk.array];
+    if (chunk.bytes.begin == 0) local = array.fetch ? array.fetch() : array.local;
+    const std::int64_t element = framework::size_of(array.spec.dtype);
+    const std::vector<Piece> pieces = pieces_of(array, chunk, mesh.shape());
+    if (chunk.writer == me) {
+      const at::Tensor whole = collect(mesh, array, local, chunk, pieces, device);
+      try {
+        if (!failure) write(chunk, {data_of(whole), static_cast<std::size_t>(whole.numel())});
+      } catch (const std::exception&) {
+        failure = std::current_exception();
+      }
+      continue;
+    }
+    for (const Piece& piece : pieces) {
+      if (piece.holder != me) continue;
+      at::Tensor part = bytes_of(local).narrow(0, piece.local.begin * element, piece.local.size() * element);
+      sends.add(mesh.world().send_async(part, chunk.writer, kTag), part);
+    }
+  }
+  sends.drain();
+  agree(mesh.world(), [&] {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+std::int64_t scatter_array(const Mesh& mesh, const ShardedArray& array, const ReadBytes& read, std::exception_ptr& failure) {
+  const MeshPosition& me = mesh.position();
+  const std::int64_t element = framework::size_of(array.spec.dtype);
+  std::int64_t asked = 0;
+  const auto guarded_read = [&](Range elements, std::span<std::byte> out) {
+    if (failure) return;
+    try {
+      asked += static_cast<std::int64_t>(out.size());
+      read(static_cast<std::uint64_t>(elements.begin * element), out);
+    } catch (const std::exception&) {
+      failure = std::current_exception();
+    }
+  };
+  at::Tensor local = bytes_of(array.local);
+  const ShardGeometry mine = geometry_of(array, me.tensor, me.data);
+  if (contiguous_everywhere(mesh, array)) {
+    guarded_read(mine.global_hull(), {data_of(local), static_cast<std::size_t>(local.numel())});
+    return asked;
+  }
+  SendQueue sends;
+  int turn = 0;
+  const std::int64_t step = kChunkBytes / element;
+  for (std::int64_t begin = 0; begin < array.spec.elements(); begin += step, ++turn) {
+    const Range elements{begin, std::min(begin + step, array.spec.elements())};
+    const int reader = turn % mesh.shape().tensor;
+    const Range wanted = mine.local_range(elements);
+    if (reader != me.tensor) {
+      if (wanted.size() > 0)
+        mesh.tensor().receive_async(local.narrow(0, wanted.begin * element, wanted.size() * element), reader, kTag)->wait();
+      continue;
+    }
+    const at::Tensor whole = byte_buffer(elements.size() * element, at::kCPU);
+    guarded_read(elements, {data_of(whole), static_cast<std::size_t>(whole.numel())});
+    for (int tensor = 0; tensor < mesh.shape().tensor; ++tensor) {
+      const ShardGeometry theirs = geometry_of(array, tensor, me.data);
+      const Piece piece{tensor, theirs, theirs.local_range(elements)};
+      if (piece.local.size() == 0) continue;
+      at::Tensor packed = tensor == me.tensor ? local.narrow(0, piece.local.begin * element, piece.local.size() * element)
+                                              : byte_buffer(piece.local.size() * element, at::kCPU);
+      copy_runs(piece, elements, element, data_of(whole), data_of(packed), false);
+      if (tensor != me.tensor) sends.add(mesh.tensor().send_async(packed, tensor, kTag), packed);
+    }
+  }
+  sends.drain();
+  return asked;
+}
+
+}  // namespace retain::parallel
