@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The new skills of the curriculum: names of species, counting, handwritten digits.
+#pragma once
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "examples/tiny/world/digits.h"
+#include "examples/tiny/world/questions.h"
+
+namespace retain::tiny {
+
+/// A species is a shape in a colour: name 4·shape + colour, of the first four of each.
+inline constexpr std::array<std::string_view, 16> kSpecies{"dax",  "wug",  "blick", "fep",  "toma", "gorp",
+                                                           "zib",  "kiki", "bouba", "lorp", "vim",  "nust",
+                                                           "pell", "quab", "rill",  "snep"};
+inline constexpr std::array<std::string_view, 10> kNumbers{"zero", "one", "two",   "three", "four",
+                                                           "five", "six", "seven", "eight", "nine"};
+
+enum class Split { train, test };
+
+/// A picture with one exchange about it.
+struct Example {
+  Picture picture;
+  Exchange exchange;
+};
+
+Example species_example(Random& random);
+/// One to six objects of one look among up to three others.
+Example count_example(Random& random);
+/// A digit in one cell, written in the ink of some colour.
+Example digit_example(Random& random, const std::vector<Digit>& digits, Split split);
+
+}  // namespace retain::tiny
