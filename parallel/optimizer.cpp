@@ -86,6 +86,11 @@ std::vector<Optimizer::State> Optimizer::kinds(std::size_t i) const {
 
 at::Tensor Optimizer::state(std::size_t i, State kind, Communicator& data, bool sharded) const {
   const at::Tensor& value = gradients_.parameter(i).value;
+  for (std::size_t k = 0; k < layout_.size(); ++k) {
+    const bool is_whole = layout_[k].parameter == i && layout_[k].size() == value.numel();
+    if (is_whole && !sharded && tensor(states_[k], kind).scalar_type() == at::kFloat)
+      return tensor(states_[k], kind).view(value.sizes());
+  }
   at::Tensor whole = at::zeros({value.numel()}, at::kFloat);
   for (std::size_t k = 0; k < layout_.size(); ++k)
     if (layout_[k].parameter == i)
@@ -103,11 +108,6 @@ void Optimizer::set_state(std::size_t i, State kind, const at::Tensor& local) {
   for (std::size_t k = 0; k < layout_.size(); ++k)
     if (layout_[k].parameter == i)
       tensor(states_[k], kind).copy_(flat.narrow(0, layout_[k].begin, layout_[k].size()));
-}
-
-void Optimizer::write_back_masters() {
-  for (std::size_t k = 0; k < layout_.size(); ++k)
-    if (states_[k].master.defined()) parameter_part(layout_[k]).copy_(states_[k].master);
 }
 
 std::int64_t Optimizer::bytes() const {

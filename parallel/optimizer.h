@@ -44,12 +44,10 @@ class Optimizer {
 
   /// Kinds of state held for parameter i.
   std::vector<State> kinds(std::size_t i) const;
-  /// A copy of parameter i's state in its local shape, float32. Collective over `data` when `sharded`.
+  /// Parameter i's state in its local shape, float32; it may share memory with the optimizer. Collective over `data` when `sharded`.
   at::Tensor state(std::size_t i, State kind, Communicator& data, bool sharded) const;
   /// Takes this rank's pieces from a whole local slice.
   void set_state(std::size_t i, State kind, const at::Tensor& local);
-  /// Parameters as of their masters, after set_state(); this rank's pieces only.
-  void write_back_masters();
   /// Updates parameter i has had.
   std::int64_t updates(std::size_t i) const { return updates_.at(i); }
   void set_updates(std::size_t i, std::int64_t updates) { updates_.at(i) = updates; }
