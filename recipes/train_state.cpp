@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Naming of checkpoint tensors, and their way out of and into the optimizer.
+// Naming of checkpoint arrays, and update counts as JSON.
 #include "recipes/train_state.h"
 
 #include <ATen/ATen.h>
@@ -15,58 +15,51 @@ using framework::DType;
 using framework::Error;
 using framework::ErrorKind;
 using parallel::Optimizer;
-using parallel::ParameterSpec;
+using parallel::ShardedArray;
 namespace json = framework::json;
 
 namespace {
 
-std::string folder_of(Optimizer::State kind) {
+const char* folder_of(Optimizer::State kind) {
   switch (kind) {
-    case Optimizer::State::first_moment: return "training/first_moment/";
-    case Optimizer::State::second_moment: return "training/second_moment/";
-    case Optimizer::State::master: return "training/master/";
+    case Optimizer::State::first_moment: return "optimizer/first_moment/";
+    case Optimizer::State::second_moment: return "optimizer/second_moment/";
+    case Optimizer::State::master: return "optimizer/master/";
   }
-  return {};
+  return "";
 }
 
-ParameterSpec state_row(const ParameterSpec& parameter, Optimizer::State kind) {
-  ParameterSpec row = parameter;
-  row.name = folder_of(kind) + parameter.name;
-  row.dtype = DType::float32;
-  return row;
-}
-
-std::vector<Optimizer::State> kinds_of(const ParameterSpec& parameter, const parallel::AdamWSettings& settings) {
-  std::vector<Optimizer::State> kinds = {Optimizer::State::first_moment, Optimizer::State::second_moment};
-  if (settings.master_weights && parameter.dtype != DType::float32) kinds.push_back(Optimizer::State::master);
-  return kinds;
+[[noreturn]] void refuse(const std::string& what, const std::string& expected, const std::string& found) {
+  throw Error(ErrorKind::store_invalid, {what, expected, found, "remove the checkpoint; the stage then starts again"});
 }
 
 }  // namespace
 
-std::vector<StateTensor> TrainState::tensors() {
-  std::vector<StateTensor> tensors;
-  parallel::Gradients& gradients = step_.gradients();
-  for (std::size_t i = 0; i < gradients.size(); ++i)
-    tensors.push_back({gradients.parameter(i).spec, [&gradients, i] { return gradients.parameter(i).value.detach(); }});
-  for (std::size_t i = 0; i < gradients.size(); ++i)
-    for (const Optimizer::State kind : step_.optimizer().kinds(i))
-      tensors.push_back({state_row(gradients.parameter(i).spec, kind), [this, i, kind] {
-                           return step_.optimizer().state(i, kind, model_.mesh().data(), step_.reducer().sharded());
-                         }});
-  return tensors;
+std::vector<ShardedArray> TrainState::arrays() const {
+  std::map<std::string, std::size_t> held;
+  for (std::size_t i = 0; i < step_.gradients().size(); ++i) held[step_.gradients().parameter(i).spec.name] = i;
+  const int shares = step_.reducer().sharded() ? model_.mesh().data().size() : 0;
+  const auto share = [shares](std::int64_t elements, int rank) { return parallel::data_share(elements, shares, rank); };
+  std::vector<ShardedArray> weights, states;
+  for (const Selected& one : selected_) {
+    const parallel::ParameterSpec& spec = *model_.table().find(one.name);
+    const auto found = held.find(one.name);
+    ShardedArray weight{"tensors/" + one.name, spec, {}, {}};
+    if (found != held.end()) weight.local = step_.gradients().parameter(found->second).value.detach();
+    weights.push_back(std::move(weight));
+    for (const Optimizer::State kind : parallel::optimizer_states(step_.optimizer().settings(), spec.dtype)) {
+      ShardedArray state{folder_of(kind) + one.name, spec, {}, {}};
+      state.spec.dtype = kind == Optimizer::State::master ? DType::float32 : step_.optimizer().settings().moments;
+      if (shares > 0) state.data_share = share;
+      if (found != held.end()) state.local = step_.optimizer().state(found->second, kind);
+      states.push_back(std::move(state));
+    }
+  }
+  weights.insert(weights.end(), std::make_move_iterator(states.begin()), std::make_move_iterator(states.end()));
+  return weights;
 }
 
-std::vector<ParameterSpec> TrainState::rows(const std::vector<Selected>& selected) const {
-  std::vector<ParameterSpec> rows;
-  for (const Selected& one : selected) rows.push_back(*model_.table().find(one.name));
-  for (const Selected& one : selected)
-    for (const Optimizer::State kind : kinds_of(*model_.table().find(one.name), step_.optimizer().settings()))
-      rows.push_back(state_row(*model_.table().find(one.name), kind));
-  return rows;
-}
-
-json::object TrainState::describe(std::int64_t next_step) {
+json::object TrainState::describe(std::int64_t next_step) const {
   std::string mine;
   for (std::size_t i = 0; i < step_.gradients().size(); ++i)
     mine += step_.gradients().parameter(i).spec.name + " " + std::to_string(step_.optimizer().updates(i)) + "\n";
@@ -84,24 +77,15 @@ json::object TrainState::describe(std::int64_t next_step) {
   return description;
 }
 
-std::int64_t TrainState::restore(const json::object& description, const StateReader& read) {
+std::int64_t TrainState::restore(const json::object& description) {
   const json::value* next_step = description.if_contains("next_step");
   const json::value* updates = description.if_contains("updates");
   if (!next_step || !next_step->is_int64() || !updates || !updates->is_object())
-    throw Error(ErrorKind::store_invalid, {"a checkpoint's description is damaged", "next_step and updates",
-                                           json::serialize(description), "remove the checkpoint; the stage starts again"});
-  const at::NoGradGuard no_gradients;
-  parallel::Gradients& gradients = step_.gradients();
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    parallel::Parameter& parameter = gradients.parameter(i);
-    const json::value* count = updates->as_object().if_contains(parameter.spec.name);
-    if (!count || !count->is_int64())
-      throw Error(ErrorKind::store_invalid, {"a checkpoint knows nothing of " + parameter.spec.name,
-                                             "the parameters this recipe trains", "other parameters",
-                                             "remove the checkpoint; the stage starts again"});
-    parameter.value.copy_(read(parameter.spec));
-    for (const Optimizer::State kind : step_.optimizer().kinds(i))
-      step_.optimizer().set_state(i, kind, read(state_row(parameter.spec, kind)));
+    refuse("a checkpoint's description is damaged", "next_step and updates", json::serialize(description));
+  for (std::size_t i = 0; i < step_.gradients().size(); ++i) {
+    const std::string& name = step_.gradients().parameter(i).spec.name;
+    const json::value* count = updates->as_object().if_contains(name);
+    if (!count || !count->is_int64()) refuse("a checkpoint knows nothing of " + name, "what the recipe trains", "others");
     step_.optimizer().set_updates(i, count->as_int64());
   }
   return next_step->as_int64();

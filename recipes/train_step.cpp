@@ -61,7 +61,7 @@ TrainStep::TrainStep(models::Lmm& model, const TrainSettings& settings, const st
       training_(stage_training(model.table(), selected, model.mesh().shape().pipeline)),
       gradients_(marked(model, selected), settings.master_weights ? DType::float32 : DType::bfloat16),
       reducer_(gradients_, model.mesh(), settings.zero),
-      optimizer_(gradients_, reducer_.layout(), adamw_settings(settings)),
+      optimizer_(gradients_, reducer_, adamw_settings(settings)),
       runner_(model.mesh().pipeline()) {
   groups_ = groups_of(gradients_, selected);
 }

@@ -19,6 +19,8 @@ using framework::ErrorKind;
 
 namespace {
 
+constexpr std::size_t kCheckpointsKept = 1;
+
 framework::Sampler make_sampler(const RecordScan& scan, const TrainSettings& settings, std::string stream) {
   framework::SamplerOptions options;
   options.seed = settings.seed;
@@ -55,12 +57,24 @@ Trainer::Trainer(models::Lmm& model, const SampleSource& source, TrainSettings s
   warmup_steps_ = warmup_steps(settings_.warmup_ratio, total_steps_);
 }
 
-void Trainer::resume(const framework::json::object& description, const StateReader& read) {
-  const std::int64_t next_step = state().restore(description, read);
+void Trainer::save(parallel::ShardedStore& store, const std::string& run_key, const std::vector<std::string>& parents) {
+  framework::StageDraft draft;
+  draft.parents = parents;
+  draft.inputs = state().describe(next_step_);
+  store.put_progress(run_key, next_step_, std::move(draft), state().arrays(), kCheckpointsKept);
+}
+
+bool Trainer::resume(parallel::ShardedStore& store, const std::string& run_key) {
+  const auto progress = store.latest_progress(run_key);
+  if (!progress) return false;
+  const std::int64_t next_step = state().restore(progress->inputs);
   if (next_step < 0 || next_step > total_steps_)
-    throw Error(ErrorKind::store_invalid, {"a checkpoint is of another run", "a step in 0 to " + std::to_string(total_steps_),
-                                           std::to_string(next_step), "remove the checkpoint; the stage starts again"});
+    throw Error(ErrorKind::store_invalid,
+                {"a checkpoint is of another run", "a step in 0 to " + std::to_string(total_steps_),
+                 std::to_string(next_step), "remove the checkpoint; the stage then starts again"});
+  store.read_progress(run_key, progress->step, state().arrays());
   next_step_ = next_step;
+  return true;
 }
 
 TrainOutcome Trainer::run() {

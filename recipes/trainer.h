@@ -33,7 +33,7 @@ struct StepRecord {
 struct TrainerHooks {
   std::function<void(const StepRecord&)> on_step;  ///< on every rank, after every step
   std::function<bool()> stop_requested;            ///< asked before every step; one rank's yes stops all
-  std::function<void(std::int64_t next_step)> save;  ///< collective: write a checkpoint (Trainer::state())
+  std::function<void(std::int64_t next_step)> save;  ///< collective: keep a checkpoint, usually by Trainer::save()
 };
 
 struct TrainOutcome {
@@ -58,15 +58,19 @@ class Trainer {
   const std::vector<Selected>& selected() const noexcept { return selected_; }
   const framework::Sampler& sampler() const noexcept { return sampler_; }
 
-  TrainState state() { return {model_, step_}; }
-  /// Collective: goes on from a checkpoint of the same stage.
-  void resume(const framework::json::object& description, const StateReader& read);
+  /// Collective: keeps weights, optimizer state and position as the newest checkpoint of `run_key`; older ones go.
+  /// `parents`: the stage ids this stage is trained from.
+  void save(parallel::ShardedStore& store, const std::string& run_key, const std::vector<std::string>& parents);
+  /// Collective: goes on from the newest checkpoint of `run_key`, written on this or any other mesh. False when there is
+  /// none. Throws Error(store_invalid) when it is of another run.
+  bool resume(parallel::ShardedStore& store, const std::string& run_key);
 
   /// Collective: trains from next_step() to the end, or until somebody asks to stop.
   TrainOutcome run();
 
  private:
   enum class Control { proceed, stop };
+  TrainState state() { return {model_, step_, selected_}; }
   Control agree(std::vector<bool>& left_out);
   StepRecord take_step(const LoadedBatch& batch);
 
