@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -67,7 +68,7 @@ json::object TrainState::describe(std::int64_t next_step) const {
   for (const std::string& text : model_.mesh().world().gather_text(mine)) {
     std::istringstream lines(text);
     std::string name;
-    for (std::int64_t count = 0; lines >> name >> count;) updates[name] = count;
+    for (std::int64_t count = 0; lines >> name >> count;) updates[name] = std::max(updates[name], count);
   }
   json::object counts;
   for (const auto& [name, count] : updates) counts[name] = count;
