@@ -45,11 +45,15 @@ std::vector<ShardedArray> TrainState::arrays() const {
   for (const Selected& one : selected_) {
     const parallel::ParameterSpec& spec = *model_.table().find(one.name);
     const auto found = held.find(one.name);
-    ShardedArray weight{"tensors/" + one.name, spec, {}, {}};
+    ShardedArray weight;
+    weight.path = "tensors/" + one.name;
+    weight.spec = spec;
     if (found != held.end()) weight.local = step_.gradients().parameter(found->second).value.detach();
     weights.push_back(std::move(weight));
     for (const Optimizer::State kind : parallel::optimizer_states(step_.optimizer().settings(), spec.dtype)) {
-      ShardedArray state{folder_of(kind) + one.name, spec, {}, {}};
+      ShardedArray state;
+      state.path = folder_of(kind) + one.name;
+      state.spec = spec;
       state.spec.dtype = kind == Optimizer::State::master ? DType::float32 : step_.optimizer().settings().moments;
       if (shares > 0) state.data_share = share;
       if (found != held.end()) state.local = step_.optimizer().state(found->second, kind);

@@ -128,7 +128,7 @@ StepRecord Trainer::take_step(const LoadedBatch& batch) {
   for (double& rate : rates) rate *= factor;
   StepRecord record;
   record.step = next_step_;
-  record.learning_rate = settings_.learning_rate * factor;
+  record.learning_rate = rates.front();
   record.tokens = batch.tokens;
   record.answers = batch.answers;
   record.samples = batch.samples;

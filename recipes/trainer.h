@@ -11,23 +11,11 @@
 #include "framework/data/sampler.h"
 #include "recipes/batch_loader.h"
 #include "recipes/record_scan.h"
+#include "recipes/step_log.h"
 #include "recipes/train_state.h"
 #include "recipes/train_step.h"
 
 namespace retain::recipes {
-
-/// What one optimizer step did.
-struct StepRecord {
-  std::int64_t step = 0;        ///< from 0
-  double loss = 0;              ///< of the global batch
-  double grad_norm = 0;         ///< before clipping
-  double learning_rate = 0;     ///< the run's, of this step; groups with their own rate follow the same schedule
-  std::int64_t tokens = 0;      ///< packed tokens of the global batch, visual ones included
-  std::int64_t answers = 0;     ///< terms of the loss
-  std::int64_t samples = 0;
-  double seconds = 0;           ///< wall time
-  bool skipped = false;         ///< not finite, nothing updated
-};
 
 /// What the trainer asks of its surroundings. Empty functions are not called.
 struct TrainerHooks {

@@ -7,6 +7,7 @@
 
 #include "framework/base/error.h"
 #include "models/lmm/table.h"
+#include "recipes/trainable_table.h"
 
 namespace retain::recipes {
 namespace {
@@ -115,6 +116,49 @@ TEST(Trainable, AnEmptyMatchIsRefusedWithTheNearestName) {
   EXPECT_THAT(refusal(table, "layers:x"), HasSubstr("layers:x"));
   EXPECT_NE(refusal(table, ""), "");
   EXPECT_NE(refusal(table, "self_attn"), "") << "substrings are not patterns";
+}
+
+TEST(TrainableTable, BytesPerRankOfThePapersModel) {
+  const models::LmmConfig config = qwen2_7b();
+  const auto table = models::build_table(config, 1, models::partition_for(config, 1), framework::DType::bfloat16);
+  const auto selected = select(table, {{{"sa_proj"}, 0}});
+  TrainSettings settings;
+  RankBytes bytes = rank_bytes(table, selected, settings, {2, 1, 1}, 0, 0);
+  EXPECT_EQ(bytes.trained_elements, 822'212'608);
+  EXPECT_EQ(bytes.weights, 2 * table.elements());
+  EXPECT_EQ(bytes.gradients, 4 * bytes.trained_elements);
+  EXPECT_EQ(bytes.optimizer, 12 * bytes.trained_elements);
+  settings.zero = true;
+  EXPECT_EQ(rank_bytes(table, selected, settings, {2, 1, 1}, 0, 0).optimizer, 6 * bytes.trained_elements);
+  settings.zero = settings.master_weights = false;
+  settings.moments = framework::DType::bfloat16;
+  bytes = rank_bytes(table, selected, settings, {2, 1, 1}, 0, 0);
+  EXPECT_EQ(bytes.gradients + bytes.optimizer, 6 * bytes.trained_elements);
+}
+
+TEST(TrainableTable, BackwardWorkStopsAtTheLowestTrainedParameter) {
+  const models::LmmConfig config = qwen2_7b();
+  const auto table = table_of(config);
+  const auto share = [&](const std::string& recipe) {
+    const BackwardWork work = backward_work(config, table, select(table, {{{recipe}, 0}}));
+    return work.as_selected / work.everything_trained;
+  };
+  EXPECT_DOUBLE_EQ(share("full"), 1);
+  EXPECT_LT(share("layers:27"), 0.1);
+  EXPECT_LT(share("sa_proj"), share("mlp_gate_up"));
+  EXPECT_LT(share("mlp_gate_up"), share("llm"));
+  EXPECT_GT(share("vision"), 0.4) << "the gradient passes through the whole decoder";
+}
+
+TEST(TrainableTable, PrintsKindsCountsAndTotals) {
+  const models::LmmConfig config = qwen2_7b();
+  const auto table = table_of(config);
+  const std::vector<TrainableGroup> groups = {{{"sa_proj"}, 0}, {{"vision"}, 2e-6}};
+  const std::string text = trainable_table(config, table, select(table, groups), groups, {}, {1, 1, 1});
+  EXPECT_THAT(text, HasSubstr("language.layers.*.self_attn.q_proj.weight"));
+  EXPECT_THAT(text, HasSubstr("2e-06"));
+  EXPECT_THAT(text, HasSubstr("pipeline stage 0"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("layers.0")));
 }
 
 TEST(Trainable, EveryNamedRecipeHasADescription) {
