@@ -108,6 +108,11 @@ Record RecordSet::at(std::int64_t i) const {
   return files_[static_cast<std::size_t>(entry.file)]->at(entry.index);
 }
 
+json::value RecordSet::json_at(std::int64_t i) const {
+  const Entry& entry = entries_.at(static_cast<std::size_t>(i));
+  return parse_json(files_[static_cast<std::size_t>(entry.file)]->bytes(entry.index), where(i), ErrorKind::data_invalid);
+}
+
 std::string RecordSet::where(std::int64_t i) const {
   const Entry& entry = entries_.at(static_cast<std::size_t>(i));
   return files_[static_cast<std::size_t>(entry.file)]->where(entry.index);

@@ -33,6 +33,8 @@ class RecordSet {
   std::int64_t size() const noexcept { return static_cast<std::int64_t>(entries_.size()); }
   /// Record `i`, parsed. Throws what parse_record() throws.
   Record at(std::int64_t i) const;
+  /// The same as JSON, with whatever keys the file has. Throws Error(data_invalid).
+  json::value json_at(std::int64_t i) const;
   /// "train.json, record 3", without parsing.
   std::string where(std::int64_t i) const;
   /// XXH3-128 of the record bytes in order, in hexadecimal: equal text and order, equal digest.

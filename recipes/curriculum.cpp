@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/curriculum.h"
+
+#include <cstdio>
+#include <fstream>
+
+#include "framework/base/progress.h"
+#include "framework/store/refs.h"
+#include "framework/store/results.h"
+#include "recipes/base_import.h"
+#include "recipes/probes/number_bias.h"
+#include "recipes/probes/number_tokens.h"
+#include "recipes/record_samples.h"
+#include "recipes/trainer.h"
+
+namespace retain::recipes {
+namespace {
+
+using framework::Error;
+using framework::ErrorKind;
+namespace json = framework::json;
+
+models::FeatureCacheLimits cache_limits(const Experiment& experiment) {
+  models::FeatureCacheLimits limits;
+  limits.memory_bytes = experiment.feature_memory;
+  limits.folder_bytes = experiment.feature_disk;
+  if (experiment.feature_disk > 0) limits.folder = experiment.store / "features";
+  return limits;
+}
+
+json::array groups_json(const std::vector<TrainableGroup>& groups) {
+  json::array list;
+  for (const TrainableGroup& group : groups)
+    list.push_back(json::object{{"train", json::value_from(group.patterns)}, {"learning_rate", group.learning_rate}});
+  return list;
+}
+
+const char* name_of(Mode mode) { return mode == Mode::clean ? "clean" : "faithful"; }
+
+std::string step_note(const StepRecord& record) {
+  char note[96];
+  std::snprintf(note, sizeof note, "loss %.4f  %.0f tok/s", record.loss,
+                record.seconds > 0 ? static_cast<double>(record.tokens) / record.seconds : 0.0);
+  return note;
+}
+
+}  // namespace
+
+/// Records and what identifies them; heap-held because sources point into it.
+struct Curriculum::LoadedTask {
+  Task task;
+  std::unique_ptr<framework::RecordSet> records;
+  std::unique_ptr<RecordSamples> samples;
+  std::string digest;
+};
+
+struct Curriculum::LoadedBenchmark {
+  Benchmark benchmark;
+  std::vector<Question> questions;
+  std::string digest;
+};
+
+Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh, const framework::Log& log, const std::atomic<bool>& stop)
+    : experiment_(experiment),
+      mesh_(mesh),
+      log_(log),
+      stop_(stop),
+      kit_(experiment.model, mesh, experiment.dtype,
+           experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful),
+      store_(experiment.store, mesh, parallel::ShardedStore::Access::write, "retain run " + experiment.file.string()),
+      features_(cache_limits(experiment)),
+      step_log_(mesh.world().rank() == 0 ? experiment.log : std::filesystem::path()) {
+  const auto load = [&](const Task& task) {
+    framework::RecordSetOptions options{.images = task.images, .seed = task.settings.seed};
+    if (experiment.mode == Mode::faithful) options.mixture = framework::MixtureMode::faithful;
+    LoadedTask loaded{task, std::make_unique<framework::RecordSet>(framework::RecordSet::load(task.train, options)), nullptr, {}};
+    loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder());
+    loaded.digest = loaded.records->digest();
+    return loaded;
+  };
+  for (const Recipe& recipe : experiment.recipes) select(kit_.table(), recipe.groups);  // refuses a pattern that matches nothing
+  for (const Task& task : experiment.tasks) tasks_.push_back(load(task));
+  for (const Probe& probe : experiment.probes) captions_.push_back(load({probe.name, probe.data, probe.images, experiment.train}));
+  for (const Benchmark& benchmark : experiment.benchmarks)
+    benchmarks_.push_back({benchmark, read_questions(benchmark), framework::RecordSet::load(benchmark.data, {.images = benchmark.images}).digest()});
+  if (!captions_.empty()) number_ids_ = number_tokens(kit_.builder().tokenizer());
+  study_.title = experiment.file.stem().string();
+  study_.mode = name_of(experiment.mode);
+  study_.parameters = kit_.table().elements();
+  for (const LoadedBenchmark& loaded : benchmarks_)
+    study_.benchmarks.push_back({loaded.benchmark.name, loaded.benchmark.metric,
+                                 loaded.benchmark.kind == Benchmark::Kind::target ? loaded.benchmark.task : std::string(),
+                                 static_cast<std::int64_t>(loaded.questions.size())});
+}
+
+Curriculum::~Curriculum() = default;
+
+std::string Curriculum::import_base() {
+  const std::string key = framework::memo_key("base", identity_of(kit_.directory()));
+  std::string stage;
+  if (const auto known = store_.get_result(key)) stage = std::string(known->at("stage").as_string());
+  if (stage.empty()) {
+    log_.info("importing " + kit_.directory().string() + " into " + experiment_.store.string());
+    if (store_.is_author()) stage = write_base(store_.store(), store_.lock(), kit_.directory(), *kit_.open_weights());
+    stage = mesh_.world().broadcast_text(stage, 0);
+    store_.put_result(key, json::object{{"stage", stage}});
+  }
+  point_branch("base", stage);
+  return stage;
+}
+
+void Curriculum::use(const std::string& stage) {
+  if (model_ && model_stage_ == stage) return;
+  model_.reset();
+  models::LmmOptions options;
+  options.recompute_activations = experiment_.train.recompute;
+  options.features = &features_;
+  const framework::StageReader reader(store_.store(), stage);
+  model_ = kit_.load(reader, options, true);
+  model_stage_ = stage;
+}
+
+void Curriculum::point_branch(const std::string& branch, const std::string& stage) {
+  if (!store_.is_author()) return;
+  const auto ref = framework::find_ref(store_.store(), branch);
+  if (!ref || ref->stage != stage)
+    framework::move_ref(store_.store(), store_.lock(), framework::RefKind::branch, branch, stage, "retain run");
+}
+
+bool Curriculum::run() {
+  const std::string base = import_base();
+  study_.base = measure(base, "");
+  keep_study();
+  for (const Recipe& recipe : experiment_.recipes)
+    if (!teach_branch(recipe)) return false;
+  return true;
+}
+
+bool Curriculum::teach_branch(const Recipe& recipe) {
+  std::int64_t trained = 0;
+  for (const Selected& parameter : select(kit_.table(), recipe.groups)) trained += kit_.table().find(parameter.name)->elements();
+  study_.branches.push_back({recipe.name, trained, {}});
+  std::string stage = store_.resolve("base");
+  for (const LoadedTask& task : tasks_) {
+    const std::optional<std::string> taught = teach(recipe, task, stage);
+    if (!taught) return false;
+    stage = *taught;
+    point_branch(recipe.name, stage);
+    study_.branches.back().stages.push_back(measure(stage, task.task.name));
+    keep_study();
+  }
+  return true;
+}
+
+std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent) {
+  const json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
+                            {"task", task.task.name}, {"data", task.digest}, {"settings", json::parse(describe_settings(task.task.settings))},
+                            {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  const std::string key = framework::memo_key("teach", inputs);
+  if (const auto known = store_.get_result(key)) return std::string(known->at("stage").as_string());
+
+  use(parent);
+  model_stage_.clear();
+  std::unique_ptr<framework::Progress> bar;
+  json::array losses;
+  Trainer* running = nullptr;
+  TrainerHooks hooks;
+  hooks.on_step = [&](const StepRecord& record) {
+    if (mesh_.world().rank() == 0) step_log_.append(record);
+    losses.emplace_back(record.loss);
+    bar->update(record.step + 1, step_note(record));
+  };
+  hooks.stop_requested = [&] { return stop_.load(); };
+  hooks.save = [&](std::int64_t) { running->save(store_, key, {parent}); };
+  Trainer trainer(*model_, *task.samples, task.task.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name);
+  running = &trainer;
+  if (trainer.resume(store_, key)) log_.info(recipe.name + " · " + task.task.name + " goes on from step " + std::to_string(trainer.next_step()));
+  const std::int64_t first = trainer.next_step();
+  if (mesh_.world().rank() == 0) step_log_.begin_stage(recipe.name, task.task.name, first);
+  bar = std::make_unique<framework::Progress>(recipe.name + " · " + task.task.name, trainer.total_steps(), mesh_.world().rank() == 0);
+  const TrainOutcome outcome = trainer.run();
+  bar->finish();
+  if (!outcome.finished) {
+    log_.info("stopped and saved at step " + std::to_string(outcome.next_step) + "; the same command goes on from there");
+    return std::nullopt;
+  }
+
+  framework::StageDraft draft;
+  draft.parents = {parent};
+  draft.inputs = inputs;
+  draft.info = {{"name", recipe.name + "/" + task.task.name}, {"losses_from_step", first}, {"losses", std::move(losses)},
+                {"mesh", parallel::to_string(mesh_.shape())}, {"skipped_steps", outcome.skipped_steps}};
+  std::map<std::string, bool> trained;
+  for (const Selected& parameter : trainer.selected()) trained[parameter.name] = true;
+  const auto arrays = parallel::arrays_of(kit_.table(), model_->parameters(), [&](const std::string& name) { return trained.contains(name); });
+  const std::string stage = store_.commit(std::move(draft), arrays, recipe.name, recipe.name + " learned " + task.task.name);
+  store_.put_result(key, json::object{{"stage", stage}});
+  store_.clear_progress(key);
+  model_stage_ = stage;
+  return stage;
+}
+
+framework::StudyPoint Curriculum::measure(const std::string& stage, const std::string& task) {
+  framework::StudyPoint point{task, stage, {}, {}};
+  for (const LoadedBenchmark& benchmark : benchmarks_) point.scores[benchmark.benchmark.name] = evaluate_stage(stage, benchmark);
+  for (std::size_t probe = 0; probe < captions_.size(); ++probe) point.probes[captions_[probe].task.name] = probe_stage(stage, probe);
+  return point;
+}
+
+double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmark& loaded) {
+  const Benchmark& benchmark = loaded.benchmark;
+  const std::string key = framework::memo_key(
+      "evaluate", json::object{{"stage", stage}, {"data", loaded.digest}, {"metric", benchmark.metric}, {"limit", benchmark.limit},
+                               {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
+                               {"dtype", std::string(framework::name_of(experiment_.dtype))}});
+  if (const auto known = store_.get_result(key)) return known->at("score").to_number<double>();
+  use(stage);
+  const Evaluation evaluation = evaluate(*model_, kit_.builder(), benchmark, loaded.questions, experiment_.evaluation_batch);
+  store_.put_result(key, to_json(evaluation));
+  return evaluation.score;
+}
+
+double Curriculum::probe_stage(const std::string& stage, std::size_t probe) {
+  const LoadedTask& captions = captions_[probe];
+  const std::int64_t limit = experiment_.probes[probe].limit;
+  const std::string key = framework::memo_key("probe", json::object{{"stage", stage}, {"probe", "number_bias"}, {"data", captions.digest},
+                                                                    {"limit", limit}, {"mode", name_of(experiment_.mode)},
+                                                                    {"dtype", std::string(framework::name_of(experiment_.dtype))}});
+  if (const auto known = store_.get_result(key)) return known->at("mean_probability").to_number<double>();
+  use(stage);
+  const double bias = number_bias(*model_, *captions.samples, number_ids_, limit, experiment_.evaluation_batch);
+  store_.put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
+  return bias;
+}
+
+void Curriculum::keep_study() {
+  if (!store_.is_author()) return;
+  const std::filesystem::path file = experiment_.store / "study.json";
+  const std::filesystem::path fresh = experiment_.store / "study.json.new";
+  std::ofstream(fresh, std::ios::binary) << framework::pretty(framework::to_json(study_));
+  std::filesystem::rename(fresh, file);
+}
+
+}  // namespace retain::recipes

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The main job: every recipe teaches the tasks one after another to its own branch of the same base; every stage is
+// committed, evaluated and probed. Each step is memoised by its inputs, so the same run again goes on where it was.
+#pragma once
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/base/log.h"
+#include "framework/report/study.h"
+#include "parallel/sharded_store.h"
+#include "recipes/evaluator.h"
+#include "recipes/experiment.h"
+#include "recipes/model_kit.h"
+#include "recipes/step_log.h"
+
+namespace retain::recipes {
+
+class Curriculum {
+ public:
+  /// Collective over mesh.world(). All arguments outlive this; `stop` set on any rank ends the run at the next step, saved.
+  /// Reads every data file first, so that bad input stops before any work. Throws what ModelKit, ShardedStore, RecordSet and
+  /// read_questions throw.
+  Curriculum(const Experiment& experiment, const parallel::Mesh& mesh, const framework::Log& log, const std::atomic<bool>& stop);
+  ~Curriculum();
+
+  /// Collective. False when it was asked to stop; then the same run later goes on from there.
+  bool run();
+  /// What has been measured so far.
+  const framework::Study& study() const noexcept { return study_; }
+
+ private:
+  struct LoadedBenchmark;
+  struct LoadedTask;
+
+  std::string import_base();
+  void use(const std::string& stage);
+  bool teach_branch(const Recipe& recipe);
+  std::optional<std::string> teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent);
+  framework::StudyPoint measure(const std::string& stage, const std::string& task);
+  double evaluate_stage(const std::string& stage, const LoadedBenchmark& benchmark);
+  double probe_stage(const std::string& stage, std::size_t probe);
+  void point_branch(const std::string& branch, const std::string& stage);
+  void keep_study();
+
+  const Experiment& experiment_;
+  const parallel::Mesh& mesh_;
+  const framework::Log& log_;
+  const std::atomic<bool>& stop_;
+  ModelKit kit_;
+  parallel::ShardedStore store_;
+  models::FeatureCache features_;
+  StepLog step_log_;
+  std::vector<LoadedTask> tasks_;
+  std::vector<LoadedBenchmark> benchmarks_;
+  std::vector<LoadedTask> captions_;     ///< by probe
+  std::vector<std::int64_t> number_ids_;
+  std::unique_ptr<models::Lmm> model_;
+  std::string model_stage_;              ///< the stage whose weights model_ holds; empty while it is being trained
+  framework::Study study_;
+};
+
+}  // namespace retain::recipes

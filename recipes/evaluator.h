@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// A benchmark answered by a model: greedy generation, one metric, every sample's answer kept.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "framework/base/json.h"
+#include "framework/data/record_set.h"
+#include "framework/metrics/metric.h"
+#include "models/lmm/lmm.h"
+#include "models/lmm/sample_builder.h"
+#include "recipes/experiment.h"
+
+namespace retain::recipes {
+
+/// One question: the record whose last answer is left out, and what counts as right.
+struct Question {
+  framework::Record record;
+  framework::ScoreInput expected;  ///< references and options; prediction empty
+};
+
+/// A benchmark's questions. A line may carry "references" and "options" beside the record; without references the record's
+/// last answer is the one reference. Throws Error(data_invalid), Error(data_empty), Error(data_no_answer) naming the line.
+std::vector<Question> read_questions(const Benchmark& benchmark);
+
+struct Answer {
+  std::string id;
+  std::string prediction;
+  std::vector<std::string> references;
+  double score = 0;
+};
+
+struct Evaluation {
+  double score = 0;  ///< mean over answers, 0 to 1
+  std::vector<Answer> answers;
+};
+framework::json::value to_json(const Evaluation& evaluation);
+Evaluation evaluation_from_json(const framework::json::value& value);
+
+/// Collective over the model's mesh: replicas share the questions, all ranks get the whole result, in question order.
+/// The answers depend neither on `batch` nor on the mesh (float32).
+Evaluation evaluate(models::Lmm& model, const models::SampleBuilder& builder, const Benchmark& benchmark,
+                    const std::vector<Question>& questions, std::int64_t batch);
+
+}  // namespace retain::recipes
