@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// `retain run EXPERIMENT.toml`: the main job. The same command again goes on where it was.
+#include <iostream>
+
+#include "framework/base/error.h"
+#include "framework/base/json.h"
+#include "launch/command/commands.h"
+#include "parallel/mesh.h"
+#include "recipes/curriculum.h"
+#include "recipes/dry_run.h"
+#include "recipes/trainable_table.h"
+
+namespace retain::launch {
+namespace {
+
+using framework::Error;
+using framework::ErrorKind;
+
+struct Options {
+  std::string file;
+  std::vector<std::string> set;
+  std::string log;
+  bool dry = false;
+  bool as_json = false;
+};
+
+int plan_only(const Session& session, const recipes::Experiment& experiment, bool as_json) {
+  const framework::json::object plan = recipes::dry_run(experiment, *session.world());
+  session.world()->barrier();  // a refusal of any rank comes before the result
+  if (session.is_root()) std::cout << (as_json ? framework::pretty(plan) : recipes::describe_plan(plan));
+  return 0;
+}
+
+/// A run, unlike a dry run, needs all of these.
+void require_parts(const recipes::Experiment& experiment) {
+  const auto refuse = [](const char* key, const char* expected) {
+    throw Error(ErrorKind::config_invalid, {std::string(key) + " is missing", expected, "nothing", "add it to the experiment file, or use --set"});
+  };
+  if (experiment.model.empty()) refuse("model.path", "a model directory");
+  if (experiment.store.empty()) refuse("store.path", "where stages and results are kept");
+  if (!experiment.recipes.empty() && experiment.tasks.empty()) refuse("[[task]]", "at least one task to teach");
+}
+
+int run(const Session& session, const Options& options) {
+  recipes::Experiment experiment = recipes::read_experiment(options.file, options.set);
+  if (!options.log.empty()) experiment.log = options.log;
+  if (options.dry) return plan_only(session, experiment, options.as_json);
+  require_parts(experiment);
+  const parallel::Mesh mesh(session.world(), parallel::mesh_for(session.world()->size(), experiment.tensor, experiment.pipeline));
+  recipes::Curriculum curriculum(experiment, mesh, session.log(), session.stop());
+  const bool finished = curriculum.run();
+  if (session.is_root() && (!experiment.benchmarks.empty() || !experiment.probes.empty()))
+    std::cout << framework::measures_table(curriculum.study());
+  return finished ? 0 : 3;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("run", "Teach, commit, evaluate and probe, stage by stage; again to resume");
+  auto options = std::make_shared<Options>();
+  command->add_option("experiment", options->file, "Experiment file (TOML)");
+  command->add_option("--set", options->set, "Override a key: path.to.key=value; array elements by position")->allow_extra_args(false);
+  command->add_option("--log", options->log, "JSON lines, one an optimizer step");
+  command->add_flag("--dry-run", options->dry, "Check everything that can be checked and print the plan");
+  command->add_flag("--json", options->as_json, "The plan of --dry-run as JSON");
+  command->callback([&action, options] { action = [options](const Session& session) { return run(session, *options); }; });
+}
+
+}  // namespace retain::launch

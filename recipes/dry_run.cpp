@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/dry_run.h"
+
+#include <set>
+
+#include "framework/data/record_set.h"
+#include "framework/image/decode.h"
+#include "framework/image/processor.h"
+#include "framework/text/tokenizer.h"
+#include "models/lmm/pictures.h"
+#include "models/lmm/table.h"
+#include "models/weights/directory_source.h"
+#include "models/weights/load.h"
+#include "recipes/evaluator.h"
+#include "recipes/trainable_table.h"
+
+namespace retain::recipes {
+namespace {
+
+using framework::Error;
+using framework::ErrorKind;
+namespace json = framework::json;
+
+/// The error of an image whose header cannot be read.
+std::optional<Error> probe_image(const std::filesystem::path& file) {
+  try {
+    framework::read_size(file);
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error;
+  }
+}
+
+json::object check_task(const Experiment& experiment, const Task& task) {
+  const auto records = framework::RecordSet::load(task.train, {.images = task.images});
+  framework::CheckOptions options;
+  options.policy = experiment.bad_records == OnBad::stop ? framework::BadRecordPolicy::fatal : framework::BadRecordPolicy::skip;
+  options.probe_image = probe_image;
+  const framework::CheckReport report = framework::check_records(records, options);
+  json::array faults;
+  for (const framework::RecordFault& fault : report.faults) faults.emplace_back(fault.error.what());
+  const auto usable = static_cast<std::int64_t>(report.usable.size());
+  const std::int64_t steps = task.settings.drop_last ? usable / task.settings.global_batch
+                                                     : (usable + task.settings.global_batch - 1) / task.settings.global_batch;
+  if (steps == 0)
+    throw Error(ErrorKind::data_empty, {"task " + task.name + " has no whole global batch", std::to_string(task.settings.global_batch) + " usable records at least",
+                                        std::to_string(usable), "lower train.global_batch, or set train.drop_last = false"});
+  return {{"name", task.name}, {"records", records.size()}, {"usable", usable}, {"steps", steps * task.settings.epochs},
+          {"global_batch", task.settings.global_batch}, {"digest", records.digest()}, {"faults", std::move(faults)}};
+}
+
+/// What is wrong with a file that a model alone does without; empty when nothing is.
+template <class Load>
+void check_optional(const Load& load, const char* what, bool required, json::array& notes) {
+  try {
+    load();
+  } catch (const Error& error) {
+    const bool absent = std::string(error.what()).find("absent") != std::string::npos || error.kind() == ErrorKind::io;
+    if (required || !absent) throw;
+    notes.emplace_back(std::string("no ") + what + ": the model alone was checked");
+  }
+}
+
+json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& table, const TrainSettings& settings,
+                         const parallel::MeshShape& shape, std::map<std::string, std::vector<std::string>>& trained_by) {
+  const std::vector<Selected> selected = select(table, recipe.groups);
+  std::int64_t elements = 0;
+  for (const Selected& one : selected) {
+    elements += table.find(one.name)->elements();
+    trained_by[one.name].push_back(recipe.name);
+  }
+  json::array ranks;
+  for (int stage = 0; stage < shape.pipeline; ++stage)
+    for (int tensor = 0; tensor < shape.tensor; ++tensor) {
+      const RankBytes bytes = rank_bytes(table, selected, settings, shape, stage, tensor);
+      ranks.push_back(json::object{{"pipeline_stage", stage}, {"tensor", tensor}, {"weights", bytes.weights},
+                                   {"gradients", bytes.gradients}, {"optimizer", bytes.optimizer}});
+    }
+  return {{"name", recipe.name}, {"tensors", selected.size()}, {"trained", elements}, {"bytes_by_rank", std::move(ranks)}};
+}
+
+}  // namespace
+
+json::object dry_run(const Experiment& experiment, parallel::Communicator& world) {
+  if (experiment.model.empty())
+    throw Error(ErrorKind::config_invalid, {"model.path is not set", "a model directory", "nothing", "name it in [model] or with --set model.path=DIR"});
+  const parallel::MeshShape shape = parallel::mesh_for(world.size(), experiment.tensor, experiment.pipeline);
+  const models::LmmConfig config = models::read_config(experiment.model);
+  const auto table = models::build_table(config, shape.tensor, models::partition_for(config, shape.pipeline), experiment.dtype);
+  const models::DirectorySource weights(experiment.model, config);
+  models::check_source(weights, table);
+  models::check_finite(weights, table, world.size(), world.rank());
+
+  json::array notes, recipes, tasks, benchmarks, parameters;
+  const bool needs_text = !experiment.tasks.empty() || !experiment.benchmarks.empty();
+  check_optional([&] { framework::Tokenizer::load(experiment.model); }, "tokenizer", needs_text, notes);
+  if (needs_text || framework::has_processor_file(experiment.model)) models::read_processor(experiment.model, config);
+  else notes.emplace_back("no preprocessor_config.json: the model's own configuration says how pictures are cut");
+
+  std::map<std::string, std::vector<std::string>> trained_by;
+  for (const Recipe& recipe : experiment.recipes) recipes.push_back(recipe_plan(recipe, table, experiment.train, shape, trained_by));
+  for (const parallel::ParameterSpec& row : table.rows())
+    parameters.push_back(json::object{{"name", row.name}, {"shape", json::value_from(row.shape)}, {"dtype", std::string(framework::name_of(row.dtype))},
+                                      {"cut_dimension", row.cut_dimension}, {"pipeline_stages", json::value_from(row.pipeline_stages)},
+                                      {"trained_by", json::value_from(trained_by[row.name])}});
+  for (const Task& task : experiment.tasks) tasks.push_back(check_task(experiment, task));
+  for (const Benchmark& benchmark : experiment.benchmarks)
+    benchmarks.push_back(json::object{{"name", benchmark.name}, {"questions", read_questions(benchmark).size()}, {"metric", benchmark.metric}});
+  return {{"model", json::object{{"family", config.family}, {"parameters", table.elements()}, {"stored_dtype", std::string(framework::name_of(config.stored_dtype))},
+                                 {"dtype", std::string(framework::name_of(experiment.dtype))}}},
+          {"mesh", json::object{{"data", shape.data}, {"pipeline", shape.pipeline}, {"tensor", shape.tensor}}},
+          {"recipes", std::move(recipes)}, {"tasks", std::move(tasks)}, {"benchmarks", std::move(benchmarks)},
+          {"parameters", std::move(parameters)}, {"notes", std::move(notes)}};
+}
+
+std::string describe_plan(const json::object& plan) {
+  const auto text = [](const json::value& value) { return value.is_string() ? std::string(value.as_string()) : json::serialize(value); };
+  const auto line = [&](const json::value& item, std::initializer_list<const char*> keys) {
+    std::string out;
+    for (const char* key : keys) out += (out.empty() ? "  " : "  ") + std::string(key) + " " + text(item.at(key));
+    return out + "\n";
+  };
+  std::string out = "model\n" + line(plan.at("model"), {"family", "parameters", "stored_dtype", "dtype"}) + "mesh\n" +
+                    line(plan.at("mesh"), {"data", "pipeline", "tensor"});
+  out += "recipes\n";
+  for (const json::value& recipe : plan.at("recipes").as_array()) {
+    out += line(recipe, {"name", "tensors", "trained"});
+    for (const json::value& rank : recipe.at("bytes_by_rank").as_array()) out += "  " + line(rank, {"pipeline_stage", "tensor", "weights", "gradients", "optimizer"});
+  }
+  out += "tasks\n";
+  for (const json::value& task : plan.at("tasks").as_array()) out += line(task, {"name", "records", "usable", "steps", "global_batch"});
+  out += "benchmarks\n";
+  for (const json::value& benchmark : plan.at("benchmarks").as_array()) out += line(benchmark, {"name", "questions", "metric"});
+  out += "parameters\n";
+  for (const json::value& row : plan.at("parameters").as_array())
+    out += "  " + text(row.at("name")) + " " + text(row.at("shape")) + (row.at("trained_by").as_array().empty() ? " frozen" : " trained by " + text(row.at("trained_by"))) + "\n";
+  for (const json::value& note : plan.at("notes").as_array()) out += "note: " + text(note) + "\n";
+  return out;
+}
+
+}  // namespace retain::recipes

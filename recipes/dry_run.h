@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that can be checked before training, and the plan that would be carried out.
+#pragma once
+#include "framework/base/json.h"
+#include "framework/base/log.h"
+#include "parallel/mesh.h"
+#include "recipes/experiment.h"
+
+namespace retain::recipes {
+
+/// Collective over `world`. Checks the model (configuration, tensors, NaN and infinity), the mesh it would be cut over, the
+/// recipes' patterns, and where tasks are named their records and image headers. Returns, the same on every rank: `model`
+/// (family, parameters, dtype, files), `mesh`, `recipes` (counts and bytes, per rank too), `parameters` (name, shape, cut,
+/// pipeline stages, and under which recipes each is trained), `tasks` (records, bad ones by name), `benchmarks`, `notes`.
+/// An absent tokenizer or processor is a note unless tasks are named. Throws the first error it meets.
+framework::json::object dry_run(const Experiment& experiment, parallel::Communicator& world);
+
+/// The same for people.
+std::string describe_plan(const framework::json::object& plan);
+
+}  // namespace retain::recipes
