@@ -6,6 +6,7 @@ namespace retain::launch {
 
 void add_commands(CLI::App& app, Action& action) {
   add_tokenize(app, action);
+  add_preprocess(app, action);
   add_score(app, action);
   add_doctor(app, action);
 }
