@@ -10,7 +10,9 @@ void add_commands(CLI::App& app, Action& action) {
   add_forward(app, action);
   add_generate(app, action);
   add_report(app, action);
+  add_preprocess(app, action);
   add_score(app, action);
+  add_init_model(app, action);
   add_doctor(app, action);
 }
 
