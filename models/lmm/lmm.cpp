@@ -96,7 +96,7 @@ at::Tensor Lmm::Parts::embed(const MicroBatch& batch) {
 at::Tensor Lmm::Parts::local_logits(const at::Tensor& hidden_TH, const at::Tensor& rows) const {
   const at::Tensor chosen_KH = hidden_TH.index_select(0, rows.to(hidden_TH.device()));
   const at::Tensor normed_KH = rms_norm(chosen_KH, parameters.at("language.norm.weight"), config.text.norm_eps);
-  return parallel::linear(parallel::copy_to_tensor_group(normed_KH, mesh.tensor()), head().value, {});
+  return parallel::apply_linear(parallel::copy_to_tensor_group(normed_KH, mesh.tensor()), head().value, {});
 }
 
 Lmm::Lmm(LmmConfig config, const parallel::Mesh& mesh, parallel::PipelinePartition partition, parallel::ParameterTable table,

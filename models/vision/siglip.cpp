@@ -26,7 +26,7 @@ at::Tensor Siglip::embed(const at::Tensor& tiles_NCSS) const {
                                  .permute({0, 2, 4, 1, 3, 5})
                                  .reshape({tiles * grid * grid, config_.channels * patch * patch})
                                  .to(patch_weight_.scalar_type());
-  const at::Tensor embedded_RH = parallel::linear(patches, patch_weight_.flatten(1), patch_bias_H_);
+  const at::Tensor embedded_RH = parallel::apply_linear(patches, patch_weight_.flatten(1), patch_bias_H_);
   return (embedded_RH.view({tiles, grid * grid, config_.hidden}) + position_PH_).flatten(0, 1);
 }
 

@@ -71,7 +71,7 @@ at::Tensor multiply_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, c
   return bias_N.defined() ? at::addmm(bias_N, a_MK, b_NK.t()) : at::mm(a_MK, b_NK.t());
 }
 
-at::Tensor linear(const at::Tensor& x_TI, const at::Tensor& weight_OI, const at::Tensor& bias_O) {
+at::Tensor apply_linear(const at::Tensor& x_TI, const at::Tensor& weight_OI, const at::Tensor& bias_O) {
   return LinearFunction::apply(x_TI, weight_OI, bias_O);
 }
 

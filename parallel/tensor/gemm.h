@@ -14,6 +14,6 @@ at::Tensor multiply_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, c
 /// y_TO = x_TI · weight_OIᵀ (+ bias_O), with a gradient for whatever requires one and nothing else computed or kept: the
 /// input is saved only when the weight is trained, the weight only when the input needs a gradient.
 /// x may have any leading dimensions; `bias_O` may be undefined.
-at::Tensor linear(const at::Tensor& x_TI, const at::Tensor& weight_OI, const at::Tensor& bias_O);
+at::Tensor apply_linear(const at::Tensor& x_TI, const at::Tensor& weight_OI, const at::Tensor& bias_O);
 
 }  // namespace retain::parallel

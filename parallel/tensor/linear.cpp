@@ -20,8 +20,8 @@ Linear::Linear(const ParameterSet& parameters, const std::string& prefix, Commun
 }
 
 at::Tensor Linear::forward(const at::Tensor& x_TI) const {
-  if (!is_row_parallel()) return linear(x_TI, weight_OI_, bias_O_);
-  at::Tensor y_TO = reduce_from_tensor_group(linear(x_TI, weight_OI_, {}), *group_);
+  if (!is_row_parallel()) return apply_linear(x_TI, weight_OI_, bias_O_);
+  at::Tensor y_TO = reduce_from_tensor_group(apply_linear(x_TI, weight_OI_, {}), *group_);
   return bias_O_.defined() ? y_TO.add_(bias_O_) : y_TO;
 }
 
