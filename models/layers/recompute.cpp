@@ -18,8 +18,8 @@ struct KeptComputation : torch::CustomClassHolder {
 };
 
 struct RecomputeFunction : torch::autograd::Function<RecomputeFunction> {
-  static variable_list forward(AutogradContext* context, c10::intrusive_ptr<KeptComputation> part, variable_list inputs) {
-    context->save_for_backward(inputs);
+  static variable_list forward(AutogradContext* context, c10::intrusive_ptr<KeptComputation> part, at::TensorList inputs) {
+    context->save_for_backward(inputs.vec());
     context->saved_data["part"] = c10::IValue::make_capsule(part);
     return {part->run(inputs[0])};
   }
@@ -47,7 +47,7 @@ at::Tensor recompute(Computation part, const at::Tensor& x, const std::vector<at
   if (!at::GradMode::is_enabled() || (!x.requires_grad() && trained.empty())) return part(x);
   variable_list inputs = {x};
   inputs.insert(inputs.end(), trained.begin(), trained.end());
-  return RecomputeFunction::apply(c10::make_intrusive<KeptComputation>(std::move(part)), inputs).front();
+  return RecomputeFunction::apply(c10::make_intrusive<KeptComputation>(std::move(part)), at::TensorList(inputs)).front();
 }
 
 }  // namespace retain::models

@@ -79,8 +79,9 @@ TEST_P(OneVisionParity, VisionFeaturesAndProjector) {
     const Tensors expected = onevision_case(name + ".expected");
     const at::Tensor features = tower.forward(at::cat(tiles));
     EXPECT_LT(largest_difference(features, expected.at("vision_features")), 2e-5);
-    if (expected.contains("projector_out"))
+    if (expected.contains("projector_out")) {
       EXPECT_LT(largest_difference(projector.forward(features), expected.at("projector_out")), 2e-5);
+    }
   }
 }
 
@@ -173,7 +174,9 @@ TEST_P(OneVisionParity, NothingBelowTheLowestTrainableIsDifferentiated) {
   }
   run_step(*part, batch, true);
   run_step(*part, batch, true);
-  if (mesh->is_first_pipeline_stage()) EXPECT_GE(cache.hits(), 1);
+  if (mesh->is_first_pipeline_stage()) {
+    EXPECT_GE(cache.hits(), 1);
+  }
   run_step(*whole, batch, true);
   Tensors twice = whole_gradients(*part), once = whole_gradients(*whole);
   for (const auto& [name, gradient] : twice) {
