@@ -58,10 +58,12 @@ ParameterSet::ParameterSet(std::vector<Parameter> parameters) : parameters_(std:
   for (std::size_t i = 0; i < parameters_.size(); ++i) index_.emplace(parameters_[i].spec.name, i);
 }
 
-at::Tensor ParameterSet::at(const std::string& name) const {
+at::Tensor ParameterSet::at(const std::string& name) const { return parameter(name).value; }
+
+const Parameter& ParameterSet::parameter(const std::string& name) const {
   const auto found = index_.find(name);
   if (found == index_.end()) throw Error(ErrorKind::internal, "this rank does not hold parameter " + name);
-  return parameters_[found->second].value;
+  return parameters_[found->second];
 }
 
 }  // namespace retain::parallel

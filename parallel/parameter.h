@@ -74,6 +74,8 @@ class ParameterSet {
   const std::vector<Parameter>& all() const noexcept { return parameters_; }
   /// The tensor of a name this rank holds. Throws Error(internal) when it does not.
   at::Tensor at(const std::string& name) const;
+  /// The same with its row of the table.
+  const Parameter& parameter(const std::string& name) const;
   bool has(const std::string& name) const { return index_.contains(name); }
 
  private:

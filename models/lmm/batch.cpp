@@ -1,12 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/lmm/batch.h"
 
+#include "framework/base/error.h"
+
 namespace retain::models {
+namespace {
+
+constexpr std::int64_t ignored = -100;
+
+at::Tensor tensor_of(const std::vector<std::int64_t>& values) { return at::tensor(values, at::kLong); }
+
+}  // namespace
 
 std::int64_t Sample::answers() const {
   std::int64_t count = 0;
-  for (std::size_t i = 1; i < labels.size(); ++i) count += labels[i] != -100;
+  for (std::size_t i = 1; i < labels.size(); ++i) count += labels[i] != ignored;
   return count;
+}
+
+MicroBatch pack(std::span<const Sample> samples, LossAverage average, std::int64_t batch_samples, std::int64_t batch_answers) {
+  MicroBatch batch;
+  batch.starts.push_back(0);
+  std::vector<std::int64_t> ids, positions, answer_rows, targets;
+  std::vector<float> weights;
+  for (const Sample& sample : samples) {
+    if (!sample.labels.empty() && sample.labels.size() != sample.ids.size())
+      throw framework::Error(framework::ErrorKind::internal, "sample " + sample.id + " has not one label per token");
+    const std::int64_t answers = sample.answers();
+    const double terms = average == LossAverage::token ? static_cast<double>(batch_answers)
+                                                       : static_cast<double>(batch_samples) * static_cast<double>(answers);
+    const std::int64_t begin = batch.starts.back();
+    for (std::size_t i = 0; i < sample.ids.size(); ++i) {
+      ids.push_back(sample.ids[i]);
+      positions.push_back(static_cast<std::int64_t>(i));
+      if (i + 1 >= sample.labels.size() || sample.labels[i + 1] == ignored) continue;
+      answer_rows.push_back(begin + static_cast<std::int64_t>(i));
+      targets.push_back(sample.labels[i + 1]);
+      weights.push_back(static_cast<float>(1.0 / terms));
+    }
+    batch.starts.push_back(begin + static_cast<std::int64_t>(sample.ids.size()));
+    batch.images.insert(batch.images.end(), sample.images.begin(), sample.images.end());
+  }
+  batch.ids_T = tensor_of(ids);
+  batch.positions_T = tensor_of(positions);
+  batch.answer_rows_A = tensor_of(answer_rows);
+  batch.targets_A = tensor_of(targets);
+  batch.weights_A = at::tensor(weights, at::kFloat);
+  return batch;
 }
 
 }  // namespace retain::models

@@ -36,7 +36,8 @@ struct MicroBatch {
   at::Tensor positions_T;           ///< int64, from 0 in each sample
   std::vector<std::int64_t> starts; ///< samples + 1 offsets into T
   std::vector<ImageInput> images;   ///< in order of appearance
-  at::Tensor image_rows_I;          ///< int64 rows of T that hold visual tokens, in order
+  at::Tensor image_rows_I;          ///< int64 rows of T that hold visual tokens, in order; undefined: those whose id is
+                                    ///< the model's image token
   at::Tensor answer_rows_A;         ///< int64 rows of T whose next token is supervised
   at::Tensor targets_A;             ///< int64, that next token
   at::Tensor weights_A;             ///< float32; loss = sum of weights · cross-entropy

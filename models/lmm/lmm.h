@@ -44,12 +44,20 @@ class Lmm {
   /// Returns the float32 scalar sum of weights_A · cross-entropy, the same on all tensor ranks.
   at::Tensor loss(const MicroBatch& batch, const at::Tensor& hidden_TH);
 
+  /// Last pipeline stage: the most likely next token (int64 [rows], the smallest id among equals) after each of `rows` of
+  /// hidden_TH; the logits are not gathered.
+  at::Tensor predict(const at::Tensor& hidden_TH, const at::Tensor& rows);
+
   /// Last pipeline stage: whole-vocabulary float32 logits [rows, V] at `rows` of hidden_TH, gathered over the tensor group.
   at::Tensor logits(const at::Tensor& hidden_TH, const at::Tensor& rows);
 
   /// One step of incremental decoding (no gradient): `batch` holds only new tokens of each sequence (positions_T absolute);
   /// keys and values are appended to `cache`, whose sequence i is the batch's i-th.
   at::Tensor forward_cached(const MicroBatch& batch, const at::Tensor& hidden_TH, KvCache& cache);
+
+  /// Must be called after parameters were changed other than by training them (another stage's weights were loaded into
+  /// them): cached vision features are named by the weights that made them.
+  void parameters_replaced();
 
  private:
   struct Parts;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/decoder/decoder.h"
+
+#include "models/layers/recompute.h"
+
+namespace retain::models {
+
+Decoder::Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
+                 parallel::Communicator& group)
+    : head_size_(config.head_size), rope_theta_(config.rope_theta) {
+  layers_.reserve(static_cast<std::size_t>(layers.size()));
+  for (std::int64_t layer = layers.begin; layer < layers.end; ++layer)
+    layers_.emplace_back(config, parameters, "language.layers." + std::to_string(layer), group);
+}
+
+at::Tensor Decoder::forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
+                            const std::vector<std::int64_t>& starts, bool recompute_layers) const {
+  const RotaryTable rotary = rotary_table(positions_T, head_size_, rope_theta_);
+  at::Tensor result_TH = hidden_TH;
+  for (const DecoderLayer& layer : layers_) {
+    if (!recompute_layers) {
+      result_TH = layer.forward(result_TH, {rotary, starts});
+      continue;
+    }
+    const Computation part = [&layer, rotary, starts](const at::Tensor& x_TH) {
+      return layer.forward(x_TH, {rotary, starts});
+    };
+    result_TH = recompute(part, result_TH, layer.trained());
+  }
+  return result_TH;
+}
+
+at::Tensor Decoder::forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
+                                   const std::vector<std::int64_t>& starts, KvCache& cache) const {
+  const RotaryTable rotary = rotary_table(positions_T, head_size_, rope_theta_);
+  at::Tensor result_TH = hidden_TH;
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer)
+    result_TH = layers_[layer].forward(result_TH, {rotary, starts, &cache, layer});
+  return result_TH;
+}
+
+}  // namespace retain::models

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run of decoder layers, as one pipeline stage holds them. Shape suffixes: T packed tokens, H hidden.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "models/decoder/decoder_layer.h"
+#include "models/lmm/config.h"
+#include "parallel/parameter.h"
+
+namespace retain::models {
+
+class Decoder {
+ public:
+  /// Layers `layers` (global numbers) of the whole decoder; `group` is the tensor group and outlives the decoder.
+  Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
+          parallel::Communicator& group);
+
+  /// All layers over packed samples. With `recompute`, only each layer's input is kept for the backward pass.
+  at::Tensor forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const std::vector<std::int64_t>& starts,
+                     bool recompute) const;
+
+  /// All layers over the new tokens of each sequence in `cache`; no gradient.
+  at::Tensor forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
+                            const std::vector<std::int64_t>& starts, KvCache& cache) const;
+
+ private:
+  std::int64_t head_size_;
+  double rope_theta_;
+  std::vector<DecoderLayer> layers_;
+};
+
+}  // namespace retain::models

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// N: local query heads, K: local key-value heads, D: head size, I: local features of the MLP.
+#include "models/decoder/decoder_layer.h"
+
+#include "framework/base/error.h"
+#include "models/layers/activation.h"
+#include "models/layers/kv_cache.h"
+#include "models/layers/rms_norm.h"
+#include "parallel/collective_ops.h"
+
+namespace retain::models {
+
+using parallel::copy_to_tensor_group;
+
+DecoderLayer::DecoderLayer(const TextConfig& config, const parallel::ParameterSet& parameters, const std::string& prefix,
+                           parallel::Communicator& group)
+    : norm_eps_(config.norm_eps),
+      head_size_(config.head_size),
+      heads_(local_heads(config.heads, config.kv_heads, group.size(), group.rank())),
+      group_(&group),
+      input_norm_H_(parameters.at(prefix + ".input_layernorm.weight")),
+      post_attention_norm_H_(parameters.at(prefix + ".post_attention_layernorm.weight")),
+      q_proj_(parameters, prefix + ".self_attn.q_proj", group),
+      k_proj_(parameters, prefix + ".self_attn.k_proj", group),
+      v_proj_(parameters, prefix + ".self_attn.v_proj", group),
+      o_proj_(parameters, prefix + ".self_attn.o_proj", group),
+      gate_proj_(parameters, prefix + ".mlp.gate_proj", group),
+      up_proj_(parameters, prefix + ".mlp.up_proj", group),
+      down_proj_(parameters, prefix + ".mlp.down_proj", group) {
+  for (const parallel::Parameter& parameter : parameters.all())
+    if (parameter.spec.name.starts_with(prefix + ".")) weights_.push_back(parameter.value);
+  if (q_proj_.weight().size(0) != heads_.query.size() * head_size_ ||
+      k_proj_.weight().size(0) != heads_.key_value.size() * head_size_)
+    throw framework::Error(framework::ErrorKind::internal,
+                           "the slices of " + prefix + ".self_attn hold other heads than the layer computes");
+  if (config.activation != Activation::silu)
+    throw framework::Error(framework::ErrorKind::config_unsupported,
+                           {"the decoder's MLP is gated with silu only", "hidden_act \"silu\"", "another activation", ""});
+}
+
+at::Tensor DecoderLayer::forward(const at::Tensor& hidden_TH, const DecoderPass& pass) const {
+  // The sum goes into the fresh output of the last linear, which autograd does not keep.
+  const at::Tensor attended_TH = attend(rms_norm(hidden_TH, input_norm_H_, norm_eps_), pass).add_(hidden_TH);
+  return transform(rms_norm(attended_TH, post_attention_norm_H_, norm_eps_)).add_(attended_TH);
+}
+
+at::Tensor DecoderLayer::attend(const at::Tensor& x_TH, const DecoderPass& pass) const {
+  const at::Tensor shared_TH = copy_to_tensor_group(x_TH, *group_);
+  const std::int64_t tokens = x_TH.size(0);
+  const at::Tensor q_TND = q_proj_.forward(shared_TH).view({tokens, heads_.query.size(), head_size_});
+  const at::Tensor k_TKD = k_proj_.forward(shared_TH).view({tokens, heads_.key_value.size(), head_size_});
+  const at::Tensor v_TKD = v_proj_.forward(shared_TH).view({tokens, heads_.key_value.size(), head_size_});
+  const at::Tensor turned_q_TND = rotate(q_TND, pass.rotary), turned_k_TKD = rotate(k_TKD, pass.rotary);
+  const at::Tensor out_TND = pass.cache != nullptr
+                                 ? attend_cached(turned_q_TND, turned_k_TKD, v_TKD, pass)
+                                 : packed_attention(turned_q_TND, turned_k_TKD, v_TKD, heads_.runs, pass.starts, true);
+  return o_proj_.forward(out_TND.reshape({tokens, heads_.query.size() * head_size_}));
+}
+
+at::Tensor DecoderLayer::attend_cached(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
+                                       const DecoderPass& pass) const {
+  at::Tensor out_TND = at::empty_like(q_TND);
+  for (std::size_t i = 0; i + 1 < pass.starts.size(); ++i) {
+    const std::int64_t begin = pass.starts[i], length = pass.starts[i + 1] - begin;
+    if (length == 0) continue;
+    const auto [k_SKD, v_SKD] =
+        pass.cache->append(pass.cache_layer, i, k_TKD.narrow(0, begin, length), v_TKD.narrow(0, begin, length));
+    out_TND.narrow(0, begin, length)
+        .copy_(continued_attention(q_TND.narrow(0, begin, length), k_SKD, v_SKD, heads_.runs));
+  }
+  return out_TND;
+}
+
+at::Tensor DecoderLayer::transform(const at::Tensor& x_TH) const {
+  const at::Tensor shared_TH = copy_to_tensor_group(x_TH, *group_);
+  const at::Tensor gated_TI = swiglu(gate_proj_.forward(shared_TH), up_proj_.forward(shared_TH));
+  return down_proj_.forward(gated_TI);
+}
+
+std::vector<at::Tensor> DecoderLayer::trained() const {
+  std::vector<at::Tensor> found;
+  std::copy_if(weights_.begin(), weights_.end(), std::back_inserter(found),
+               [](const at::Tensor& weight) { return weight.requires_grad(); });
+  return found;
+}
+
+}  // namespace retain::models

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// One decoder layer of the Qwen2 and Llama kind: pre-norm attention with rotary positions and grouped key-value heads, then
+// a gated MLP. Shape suffixes: T packed tokens, H hidden.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "models/layers/attention.h"
+#include "models/layers/rotary.h"
+#include "models/lmm/config.h"
+#include "parallel/tensor/linear.h"
+
+namespace retain::models {
+
+class KvCache;
+
+/// What all layers of one forward pass share.
+struct DecoderPass {
+  const RotaryTable& rotary;
+  const std::vector<std::int64_t>& starts;  ///< samples + 1 offsets into T
+  KvCache* cache = nullptr;                 ///< set: T holds only the new tokens of each sequence
+  std::size_t cache_layer = 0;
+};
+
+class DecoderLayer {
+ public:
+  /// `prefix` such as "language.layers.3"; `group` is the tensor group and outlives the layer.
+  DecoderLayer(const TextConfig& config, const parallel::ParameterSet& parameters, const std::string& prefix,
+               parallel::Communicator& group);
+
+  at::Tensor forward(const at::Tensor& hidden_TH, const DecoderPass& pass) const;
+
+  /// Parameters of this layer that require a gradient now.
+  std::vector<at::Tensor> trained() const;
+
+ private:
+  at::Tensor attend(const at::Tensor& x_TH, const DecoderPass& pass) const;
+  at::Tensor attend_cached(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
+                           const DecoderPass& pass) const;
+  at::Tensor transform(const at::Tensor& x_TH) const;
+
+  double norm_eps_;
+  std::int64_t head_size_;
+  LocalHeads heads_;
+  parallel::Communicator* group_;
+  at::Tensor input_norm_H_, post_attention_norm_H_;
+  parallel::Linear q_proj_, k_proj_, v_proj_, o_proj_, gate_proj_, up_proj_, down_proj_;
+  std::vector<at::Tensor> weights_;
+};
+
+}  // namespace retain::models

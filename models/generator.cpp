@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// T: new tokens of all sequences; H: hidden.
+#include "models/generator.h"
+
+#include <numeric>
+#include <span>
+
+#include "framework/base/error.h"
+#include "models/layers/kv_cache.h"
+#include "parallel/mesh.h"
+
+namespace retain::models {
+namespace {
+
+constexpr int hidden_tag = 7001;
+
+/// One batch of prompts from prefill to its last token.
+class Generation {
+ public:
+  Generation(Lmm& model, std::span<const Sample> prompts, std::size_t first, const GenerateOptions& options)
+      : model_(model),
+        options_(options),
+        eos_(options.eos_tokens.empty() ? model.config().eos_tokens : options.eos_tokens),
+        first_(first),
+        active_(prompts.size()),
+        results_(prompts.size()),
+        cache_(layers_here(model), static_cast<std::int64_t>(prompts.size())) {
+    std::iota(active_.begin(), active_.end(), std::size_t{0});
+    for (const Sample& prompt : prompts) lengths_.push_back(static_cast<std::int64_t>(prompt.ids.size()));
+  }
+
+  std::vector<std::vector<std::int64_t>> run(std::span<const Sample> prompts) {
+    MicroBatch batch = pack(prompts, LossAverage::token, 1, 1);
+    for (std::int64_t step = 0; step < options_.max_new_tokens && !active_.empty(); ++step) {
+      const at::Tensor tokens_B = next_tokens(batch, step);
+      accept(tokens_B);
+      batch = continuation();
+    }
+    return std::move(results_);
+  }
+
+ private:
+  static std::int64_t layers_here(const Lmm& model) {
+    return model.partition().layers.at(static_cast<std::size_t>(model.mesh().position().pipeline)).size();
+  }
+
+  /// Passes the batch through the pipeline stages and gives every rank of the replica the chosen ids [B].
+  at::Tensor next_tokens(const MicroBatch& batch, std::int64_t step) {
+    const parallel::Mesh& mesh = model_.mesh();
+    at::Tensor hidden_TH = model_.forward_cached(batch, receive(batch), cache_);
+    at::Tensor tokens_B = at::empty({static_cast<std::int64_t>(active_.size())}, at::kLong);
+    if (mesh.is_last_pipeline_stage()) {
+      const std::vector<std::int64_t> last_rows = last_rows_of(batch);
+      const at::Tensor rows_B = at::tensor(last_rows, at::kLong);
+      tokens_B = model_.predict(hidden_TH, rows_B).cpu();
+      if (options_.observer) options_.observer(model_.logits(hidden_TH, rows_B), active_prompts(), step);
+    } else {
+      mesh.pipeline().send_async(hidden_TH.contiguous(), mesh.position().pipeline + 1, hidden_tag)->wait();
+    }
+    if (mesh.shape().pipeline > 1) mesh.pipeline().broadcast(tokens_B, mesh.shape().pipeline - 1);
+    return tokens_B;
+  }
+
+  at::Tensor receive(const MicroBatch& batch) const {
+    const parallel::Mesh& mesh = model_.mesh();
+    if (mesh.is_first_pipeline_stage()) return {};
+    const at::Tensor& like = model_.parameters().all().front().value;
+    at::Tensor hidden_TH = at::empty({batch.tokens(), model_.config().text.hidden}, like.options().requires_grad(false));
+    mesh.pipeline().receive_async(hidden_TH, mesh.position().pipeline - 1, hidden_tag)->wait();
+    return hidden_TH;
+  }
+
+  static std::vector<std::int64_t> last_rows_of(const MicroBatch& batch) {
+    std::vector<std::int64_t> rows;
+    for (std::size_t i = 1; i < batch.starts.size(); ++i) rows.push_back(batch.starts[i] - 1);
+    return rows;
+  }
+
+  std::vector<std::size_t> active_prompts() const {
+    std::vector<std::size_t> prompts = active_;
+    for (std::size_t& prompt : prompts) prompt += first_;
+    return prompts;
+  }
+
+  /// Records the new ids and drops the sequences that are finished.
+  void accept(const at::Tensor& tokens_B) {
+    std::vector<std::size_t> kept, going_on;
+    for (std::size_t row = 0; row < active_.size(); ++row) {
+      const std::int64_t token = tokens_B[static_cast<std::int64_t>(row)].item<std::int64_t>();
+      results_[active_[row]].push_back(token);
+      if (!options_.ignore_eos && std::find(eos_.begin(), eos_.end(), token) != eos_.end()) continue;
+      kept.push_back(row);
+      going_on.push_back(active_[row]);
+    }
+    if (kept.size() != active_.size()) cache_.keep(kept);
+    active_ = std::move(going_on);
+  }
+
+  /// The latest token of every active sequence.
+  MicroBatch continuation() const {
+    std::vector<std::int64_t> ids, positions;
+    MicroBatch batch;
+    batch.starts.push_back(0);
+    for (const std::size_t sequence : active_) {
+      const std::vector<std::int64_t>& made = results_[sequence];
+      ids.push_back(made.back());
+      positions.push_back(lengths_[sequence] + static_cast<std::int64_t>(made.size()) - 1);
+      batch.starts.push_back(batch.starts.back() + 1);
+    }
+    batch.ids_T = at::tensor(ids, at::kLong);
+    batch.positions_T = at::tensor(positions, at::kLong);
+    batch.image_rows_I = at::empty({0}, at::kLong);  // a generated image token is text
+    return batch;
+  }
+
+  Lmm& model_;
+  const GenerateOptions& options_;
+  std::vector<std::int64_t> eos_;
+  std::size_t first_;
+  std::vector<std::size_t> active_;  ///< sequences going on, in the cache's order
+  std::vector<std::int64_t> lengths_;
+  std::vector<std::vector<std::int64_t>> results_;
+  KvCache cache_;
+};
+
+}  // namespace
+
+std::vector<std::vector<std::int64_t>> generate(Lmm& model, const std::vector<Sample>& prompts,
+                                                const GenerateOptions& options) {
+  const at::NoGradGuard no_gradients;
+  for (const Sample& prompt : prompts)
+    if (prompt.ids.empty())
+      throw framework::Error(framework::ErrorKind::data_invalid,
+                             {"the prompt of " + prompt.id + " has no tokens", "at least one token", "none", ""});
+  std::vector<std::vector<std::int64_t>> results;
+  const auto together = static_cast<std::size_t>(std::max<std::int64_t>(1, options.batch_size));
+  for (std::size_t first = 0; first < prompts.size(); first += together) {
+    const std::span<const Sample> part = std::span(prompts).subspan(first, std::min(together, prompts.size() - first));
+    for (std::vector<std::int64_t>& ids : Generation(model, part, first, options).run(part)) results.push_back(std::move(ids));
+  }
+  return results;
+}
+
+}  // namespace retain::models

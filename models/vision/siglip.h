@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SigLIP vision tower as LLaVA-OneVision uses it (Zhai et al. 2023): features are the last computed layer's output,
+// before post_layernorm. Shape suffixes: N tiles, C channels, S tile side, P patches a tile, H hidden.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "models/lmm/config.h"
+#include "models/vision/vit.h"
+#include "parallel/parameter.h"
+
+namespace retain::models {
+
+class Siglip {
+ public:
+  /// `group` is the tensor group and outlives the tower.
+  Siglip(const VisionConfig& config, const parallel::ParameterSet& parameters, parallel::Communicator& group);
+
+  /// Features [N,P,H] of tiles_NCSS (float32, normalised) in the parameters' dtype. Pixels that do not fill a patch at the
+  /// right and bottom are left out. Throws Error(data_invalid) for tiles of another size.
+  at::Tensor forward(const at::Tensor& tiles_NCSS) const;
+
+ private:
+  at::Tensor embed(const at::Tensor& tiles_NCSS) const;
+
+  VisionConfig config_;
+  at::Tensor patch_weight_, patch_bias_H_, position_PH_;
+  std::vector<VitLayer> layers_;
+};
+
+}  // namespace retain::models
