@@ -17,72 +17,67 @@ namespace {
 constexpr int kTiedTag = 2;          // point-to-point tag apart from the pipeline runner's
 constexpr std::size_t kInFlight = 2;  // buckets being reduced while the next is filled
 
-/// The parts of a bucket that lie in [begin, end) of its buffer, cut to it.
-template <typename Visit>
-void for_pieces_in(const Bucket& bucket, std::int64_t begin, std::int64_t end, Visit visit) {
-  for (std::size_t k = 0; k < bucket.pieces.size(); ++k) {
-    const std::int64_t from = std::max(begin, bucket.offsets[k]);
-    const std::int64_t to = std::min(end, bucket.offsets[k] + bucket.pieces[k].size());
-    if (from >= to) continue;
-    const std::int64_t shift = bucket.pieces[k].begin - bucket.offsets[k];
-    visit(ParameterPiece{bucket.pieces[k].parameter, from + shift, to + shift}, from);
-  }
-}
-
 bool is_tied_apart(const ParameterSpec& spec) {
   return spec.pipeline_stages.size() > 1 && spec.pipeline_stages.front() != spec.pipeline_stages.back();
 }
 
 }  // namespace
 
-std::vector<Bucket> plan_buckets(const std::vector<std::int64_t>& sizes, const std::vector<at::ScalarType>& types,
-                                 std::int64_t capacity, int shares) {
+Range data_share(std::int64_t slice_elements, int shares, int rank) {
+  const std::int64_t share = (slice_elements + shares - 1) / shares;
+  return {std::min(slice_elements, share * rank), std::min(slice_elements, share * (rank + 1))};
+}
+
+std::vector<Bucket> plan_buckets(const std::vector<std::int64_t>& share_sizes, const std::vector<at::ScalarType>& types,
+                                 std::int64_t capacity) {
   std::vector<Bucket> buckets;
-  std::int64_t used = 0;
-  const auto close = [&] {
-    if (!buckets.empty()) buckets.back().padded = (used + shares - 1) / shares * shares;
-  };
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    for (std::int64_t begin = 0; begin < sizes[i];) {
-      const bool other_type = !buckets.empty() && types[buckets.back().pieces.back().parameter] != types[i];
-      if (buckets.empty() || used == capacity || other_type) {
-        close();
+  for (std::size_t i = 0; i < share_sizes.size(); ++i) {
+    for (std::int64_t begin = 0; begin < share_sizes[i];) {
+      if (buckets.empty() || buckets.back().width == capacity ||
+          types[buckets.back().stretches.back().parameter] != types[i])
         buckets.emplace_back();
-        used = 0;
-      }
-      const std::int64_t end = std::min(sizes[i], begin + capacity - used);
-      buckets.back().pieces.push_back({i, begin, end});
-      buckets.back().offsets.push_back(used);
-      used += end - begin;
+      Bucket& bucket = buckets.back();
+      const std::int64_t end = std::min(share_sizes[i], begin + capacity - bucket.width);
+      bucket.stretches.push_back({i, begin, end});
+      bucket.offsets.push_back(bucket.width);
+      bucket.width += end - begin;
       begin = end;
     }
   }
-  close();
   return buckets;
 }
 
 GradientReducer::GradientReducer(Gradients& gradients, const Mesh& mesh, bool shard, std::int64_t bucket_capacity)
     : gradients_(gradients), mesh_(mesh), shard_(shard && mesh.data().size() > 1) {
-  std::vector<std::int64_t> sizes;
+  std::vector<std::int64_t> share_sizes;
   std::vector<at::ScalarType> types;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
-    sizes.push_back(gradients.parameter(i).value.numel());
-    types.push_back(gradients.parameter(i).value.scalar_type());
-    if (gradients.parameter(i).spec.overlapping() && gradients.parameter(i).spec.cut_dimension != 0)
+    const Parameter& parameter = gradients.parameter(i);
+    share_sizes.push_back(data_share(parameter.value.numel(), shares(), 0).size());
+    types.push_back(parameter.value.scalar_type());
+    if (parameter.spec.overlapping() && parameter.spec.cut_dimension != 0)
       throw framework::Error(framework::ErrorKind::internal,
-                             "overlapping slices are supported along dimension 0 only: " + gradients.parameter(i).spec.name);
+                             "overlapping slices are supported along dimension 0 only: " + parameter.spec.name);
   }
   if (mesh.data().size() == 1) {
-    for (std::size_t i = 0; i < sizes.size(); ++i) layout_.push_back({i, 0, sizes[i]});
+    for (std::size_t i = 0; i < share_sizes.size(); ++i) layout_.push_back({i, 0, share_sizes[i]});
     return;
   }
-  buckets_ = plan_buckets(sizes, types, bucket_capacity, mesh.data().size());
-  for (const Bucket& bucket : buckets_) {
-    const std::int64_t share = bucket.padded / mesh.data().size();
-    const std::int64_t begin = shard_ ? share * mesh.data().rank() : 0;
-    const std::int64_t end = shard_ ? begin + share : bucket.padded;
-    for_pieces_in(bucket, begin, end, [&](const ParameterPiece& piece, std::int64_t) { layout_.push_back(piece); });
-  }
+  buckets_ = plan_buckets(share_sizes, types, std::max<std::int64_t>(1, bucket_capacity / shares()));
+  for (const Bucket& bucket : buckets_)
+    for (const ParameterPiece& stretch : bucket.stretches)
+      layout_.push_back(piece_of(stretch, shard_ ? mesh.data().rank() : 0));
+}
+
+Range GradientReducer::share(std::size_t i) const {
+  return data_share(gradients_.parameter(i).value.numel(), shares(), shard_ ? mesh_.data().rank() : 0);
+}
+
+/// The part of a parameter's slice that a stretch means in row `row`; possibly empty.
+ParameterPiece GradientReducer::piece_of(const ParameterPiece& stretch, int row) const {
+  const Range share = data_share(gradients_.parameter(stretch.parameter).value.numel(), shares(), row);
+  return {stretch.parameter, std::min(share.end, share.begin + stretch.begin),
+          std::min(share.end, share.begin + stretch.end)};
 }
 
 ReducedGradients GradientReducer::reduce() {
@@ -144,42 +139,42 @@ std::vector<bool> GradientReducer::agree_on_defined() {
   return defined;
 }
 
-/// Copies a bucket's gradients into one buffer and frees each gradient with its last piece.
+/// Copies a bucket's gradients into one buffer and frees each gradient with its last stretch.
 at::Tensor GradientReducer::fill(const Bucket& bucket) {
-  at::Tensor buffer = at::empty({bucket.padded}, gradients_.type(bucket.pieces.front().parameter));
-  for (std::size_t k = 0; k < bucket.pieces.size(); ++k) {
-    const ParameterPiece& piece = bucket.pieces[k];
-    const at::Tensor gradient = gradients_.get(piece.parameter);
-    at::Tensor part = buffer.narrow(0, bucket.offsets[k], piece.size());
-    if (gradient.defined())
-      part.copy_(gradient.view(-1).narrow(0, piece.begin, piece.size()));
-    else
-      part.zero_();
-    if (piece.end == gradients_.parameter(piece.parameter).value.numel()) gradients_.set(piece.parameter, at::Tensor());
+  at::Tensor buffer = at::zeros({shares() * bucket.width}, gradients_.type(bucket.stretches.front().parameter));
+  for (std::size_t k = 0; k < bucket.stretches.size(); ++k) {
+    const std::size_t i = bucket.stretches[k].parameter;
+    const at::Tensor gradient = gradients_.get(i);
+    for (int row = 0; row < shares() && gradient.defined(); ++row) {
+      const ParameterPiece piece = piece_of(bucket.stretches[k], row);
+      buffer.narrow(0, row * bucket.width + bucket.offsets[k], piece.size())
+          .copy_(gradient.view(-1).narrow(0, piece.begin, piece.size()));
+    }
+    const bool last = bucket.stretches[k].end == data_share(gradients_.parameter(i).value.numel(), shares(), 0).size();
+    if (last) gradients_.set(i, at::Tensor());
   }
-  const std::int64_t used = bucket.offsets.back() + bucket.pieces.back().size();
-  buffer.narrow(0, used, bucket.padded - used).zero_();
   return buffer;
 }
 
 std::vector<GradientPiece> GradientReducer::reduce_buckets(const std::vector<bool>& defined) {
   std::vector<GradientPiece> pieces;
-  const auto collect = [&](const Bucket& bucket, const at::Tensor& values, std::int64_t begin) {
-    for_pieces_in(bucket, begin, begin + values.numel(), [&](const ParameterPiece& piece, std::int64_t offset) {
-      pieces.push_back({piece, defined[piece.parameter] ? values.narrow(0, offset - begin, piece.size()) : at::Tensor()});
-    });
+  const auto collect = [&](const Bucket& bucket, const at::Tensor& row) {
+    for (std::size_t k = 0; k < bucket.stretches.size(); ++k) {
+      const ParameterPiece piece = piece_of(bucket.stretches[k], shard_ ? mesh_.data().rank() : 0);
+      pieces.push_back({piece, defined[piece.parameter] ? row.narrow(0, bucket.offsets[k], piece.size()) : at::Tensor()});
+    }
   };
   std::deque<std::unique_ptr<Work>> in_flight;
   for (const Bucket& bucket : buckets_) {
     at::Tensor buffer = fill(bucket);
     if (shard_) {
-      at::Tensor share = at::empty({bucket.padded / mesh_.data().size()}, buffer.options());
-      mesh_.data().reduce_scatter(share, buffer);
-      collect(bucket, share, share.numel() * mesh_.data().rank());
+      at::Tensor row = at::empty({bucket.width}, buffer.options());
+      mesh_.data().reduce_scatter(row, buffer);
+      collect(bucket, row);
       continue;
     }
     in_flight.push_back(mesh_.data().all_reduce_async(buffer));
-    collect(bucket, buffer, 0);
+    collect(bucket, buffer);
     if (in_flight.size() > kInFlight) {
       in_flight.front()->wait();
       in_flight.pop_front();
@@ -192,22 +187,23 @@ std::vector<GradientPiece> GradientReducer::reduce_buckets(const std::vector<boo
 void GradientReducer::gather_parameters() {
   if (!shard_) return;
   const at::NoGradGuard no_gradients;
+  const auto part_of = [&](const ParameterPiece& piece) {
+    return gradients_.parameter(piece.parameter).value.detach().view(-1).narrow(0, piece.begin, piece.size());
+  };
   for (const Bucket& bucket : buckets_) {
-    const at::TensorOptions options = gradients_.parameter(bucket.pieces.front().parameter).value.options().requires_grad(false);
-    const std::int64_t share_size = bucket.padded / mesh_.data().size();
-    const std::int64_t begin = share_size * mesh_.data().rank();
-    at::Tensor share = at::zeros({share_size}, options);
-    at::Tensor whole = at::empty({bucket.padded}, options);
-    const auto part_of = [&](const ParameterPiece& piece) {
-      return gradients_.parameter(piece.parameter).value.detach().view(-1).narrow(0, piece.begin, piece.size());
-    };
-    for_pieces_in(bucket, begin, begin + share_size, [&](const ParameterPiece& piece, std::int64_t offset) {
-      share.narrow(0, offset - begin, piece.size()).copy_(part_of(piece));
-    });
-    mesh_.data().all_gather(whole, share);
-    for_pieces_in(bucket, 0, bucket.padded, [&](const ParameterPiece& piece, std::int64_t offset) {
-      part_of(piece).copy_(whole.narrow(0, offset, piece.size()));
-    });
+    const at::Tensor& sample = gradients_.parameter(bucket.stretches.front().parameter).value;
+    at::Tensor own = at::zeros({bucket.width}, sample.scalar_type());
+    at::Tensor all = at::empty({shares() * bucket.width}, sample.scalar_type());
+    for (std::size_t k = 0; k < bucket.stretches.size(); ++k) {
+      const ParameterPiece piece = piece_of(bucket.stretches[k], mesh_.data().rank());
+      own.narrow(0, bucket.offsets[k], piece.size()).copy_(part_of(piece));
+    }
+    mesh_.data().all_gather(all, own);
+    for (int row = 0; row < shares(); ++row)
+      for (std::size_t k = 0; k < bucket.stretches.size(); ++k) {
+        const ParameterPiece piece = piece_of(bucket.stretches[k], row);
+        part_of(piece).copy_(all.narrow(0, row * bucket.width + bucket.offsets[k], piece.size()));
+      }
   }
 }
 

@@ -22,17 +22,21 @@ struct ParameterPiece {
   bool operator==(const ParameterPiece&) const = default;
 };
 
-/// Pieces that travel together: piece k lies at offsets[k] of a flat buffer of `padded` elements.
+/// The elements of a flattened slice that data rank `rank` of `shares` updates: equal shares, the last ones shorter.
+Range data_share(std::int64_t slice_elements, int shares, int rank);
+
+/// What travels in one message: a stretch of every share of several parameters. Its buffer holds one row a share, `width`
+/// elements long; stretch k begins at offsets[k] of each row. Where a share is shorter the row is filled with zeros.
 struct Bucket {
-  std::vector<ParameterPiece> pieces;
+  std::vector<ParameterPiece> stretches;  ///< begin and end count from the beginning of each share
   std::vector<std::int64_t> offsets;
-  std::int64_t padded = 0;  ///< a multiple of the number of shares
+  std::int64_t width = 0;
 };
 
-/// Fills buckets of at most `capacity` elements in parameter order; a parameter larger than what is left goes on in the
-/// next. Neighbours of different `types` never share a bucket.
-std::vector<Bucket> plan_buckets(const std::vector<std::int64_t>& sizes, const std::vector<at::ScalarType>& types,
-                                 std::int64_t capacity, int shares);
+/// Fills buckets of at most `capacity` elements a row in parameter order; a parameter whose share is larger than what is left
+/// goes on in the next. Parameters of different `types` never share a bucket.
+std::vector<Bucket> plan_buckets(const std::vector<std::int64_t>& share_sizes, const std::vector<at::ScalarType>& types,
+                                 std::int64_t capacity);
 
 /// A reduced gradient piece.
 struct GradientPiece {
@@ -58,6 +62,8 @@ class GradientReducer {
 
   /// The pieces this rank updates, fixed for the reducer's life: all of every slice, or its share of them.
   const std::vector<ParameterPiece>& layout() const noexcept { return layout_; }
+  /// What this rank updates of parameter i's flattened slice; its pieces cover it in order.
+  Range share(std::size_t i) const;
 
   /// Collective over the data group: after the shares were updated, every data rank gets all parameters. Does nothing
   /// unless sharded.
@@ -69,6 +75,8 @@ class GradientReducer {
   void sum_overlapping(std::size_t i);
   void sum_tied(std::size_t i);
   std::vector<bool> agree_on_defined();
+  int shares() const { return shard_ ? mesh_.data().size() : 1; }
+  ParameterPiece piece_of(const ParameterPiece& stretch, int row) const;
   at::Tensor fill(const Bucket& bucket);
   std::vector<GradientPiece> reduce_buckets(const std::vector<bool>& defined);
 

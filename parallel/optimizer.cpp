@@ -25,21 +25,25 @@ std::int64_t optimizer_bytes_per_element(const AdamWSettings& settings, DType dt
   return 2 * framework::size_of(settings.moments) + (master ? 4 : 0);
 }
 
-Optimizer::Optimizer(Gradients& gradients, std::vector<ParameterPiece> layout, AdamWSettings settings)
-    : gradients_(gradients), layout_(std::move(layout)), settings_(settings), updates_(gradients.size()) {
-  const at::ScalarType moments = settings_.moments == DType::bfloat16 ? at::kBFloat16 : at::kFloat;
-  for (const ParameterPiece& piece : layout_) {
-    const at::Tensor part = parameter_part(piece);
-    PieceState state;
-    state.first = at::zeros({piece.size()}, moments);
-    state.second = at::zeros({piece.size()}, moments);
-    if (settings_.master_weights && part.scalar_type() != at::kFloat) state.master = part.to(at::kFloat);
-    states_.push_back(std::move(state));
-  }
+std::vector<Optimizer::State> optimizer_states(const AdamWSettings& settings, DType dtype) {
+  std::vector<Optimizer::State> states = {Optimizer::State::first_moment, Optimizer::State::second_moment};
+  if (settings.master_weights && dtype != DType::float32) states.push_back(Optimizer::State::master);
+  return states;
 }
 
-at::Tensor Optimizer::parameter_part(const ParameterPiece& piece) const {
-  return gradients_.parameter(piece.parameter).value.detach().view(-1).narrow(0, piece.begin, piece.size());
+Optimizer::Optimizer(Gradients& gradients, const GradientReducer& reducer, AdamWSettings settings)
+    : gradients_(gradients), layout_(reducer.layout()), settings_(settings), updates_(gradients.size()) {
+  const at::ScalarType moments = settings_.moments == DType::bfloat16 ? at::kBFloat16 : at::kFloat;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const at::Tensor value = gradients.parameter(i).value.detach().view(-1);
+    ParameterState state;
+    state.share = reducer.share(i);
+    state.first = at::zeros({state.share.size()}, moments);
+    state.second = at::zeros({state.share.size()}, moments);
+    if (settings_.master_weights && value.scalar_type() != at::kFloat)
+      state.master = value.narrow(0, state.share.begin, state.share.size()).to(at::kFloat);
+    states_.push_back(std::move(state));
+  }
 }
 
 AdamWUpdate Optimizer::update_of(std::size_t i, double scale, double learning_rate) const {
@@ -66,53 +70,26 @@ void Optimizer::step(const ReducedGradients& reduced, double scale, const std::v
     const GradientPiece& piece = reduced.pieces[k];
     if (!(piece.where == layout_[k])) throw Error(ErrorKind::internal, "gradient pieces are out of order");
     if (!piece.values.defined()) continue;
-    const std::size_t i = layout_[k].parameter;
-    adamw_update(parameter_part(layout_[k]), states_[k].master, states_[k].first, states_[k].second, piece.values,
-                 update_of(i, scale, learning_rates[i]));
+    const std::size_t i = piece.where.parameter;
+    const ParameterState& state = states_[i];
+    const auto part_of = [&](const at::Tensor& share) {
+      return share.defined() ? share.narrow(0, piece.where.begin - state.share.begin, piece.where.size()) : share;
+    };
+    const at::Tensor value = gradients_.parameter(i).value.detach().view(-1);
+    adamw_update(value.narrow(0, piece.where.begin, piece.where.size()), part_of(state.master), part_of(state.first),
+                 part_of(state.second), piece.values, update_of(i, scale, learning_rates[i]));
   }
 }
 
-const at::Tensor& Optimizer::tensor(const PieceState& state, State kind) const {
+const at::Tensor& Optimizer::state(std::size_t i, State kind) const {
+  const ParameterState& state = states_.at(i);
   if (kind == State::first_moment) return state.first;
   return kind == State::second_moment ? state.second : state.master;
 }
 
-std::vector<Optimizer::State> Optimizer::kinds(std::size_t i) const {
-  std::vector<State> kinds = {State::first_moment, State::second_moment};
-  if (settings_.master_weights && gradients_.parameter(i).value.scalar_type() != at::kFloat)
-    kinds.push_back(State::master);
-  return kinds;
-}
-
-at::Tensor Optimizer::state(std::size_t i, State kind, Communicator& data, bool sharded) const {
-  const at::Tensor& value = gradients_.parameter(i).value;
-  at::Tensor whole = at::zeros({value.numel()}, at::kFloat);
-  for (std::size_t k = 0; k < layout_.size(); ++k)
-    if (layout_[k].parameter == i)
-      whole.narrow(0, layout_[k].begin, layout_[k].size()).copy_(tensor(states_[k], kind));
-  if (sharded) {
-    // Pieces are disjoint and the rest is zero bits, so the integer sum assembles them bit for bit.
-    at::Tensor bits = whole.view(at::kInt);
-    data.all_reduce(bits);
-  }
-  return whole.view(value.sizes());
-}
-
-void Optimizer::set_state(std::size_t i, State kind, const at::Tensor& local) {
-  const at::Tensor flat = local.reshape(-1);
-  for (std::size_t k = 0; k < layout_.size(); ++k)
-    if (layout_[k].parameter == i)
-      tensor(states_[k], kind).copy_(flat.narrow(0, layout_[k].begin, layout_[k].size()));
-}
-
-void Optimizer::write_back_masters() {
-  for (std::size_t k = 0; k < layout_.size(); ++k)
-    if (states_[k].master.defined()) parameter_part(layout_[k]).copy_(states_[k].master);
-}
-
 std::int64_t Optimizer::bytes() const {
   std::int64_t bytes = 0;
-  for (const PieceState& state : states_)
+  for (const ParameterState& state : states_)
     for (const at::Tensor* one : {&state.first, &state.second, &state.master})
       if (one->defined()) bytes += static_cast<std::int64_t>(one->nbytes());
   return bytes;

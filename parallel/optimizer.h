@@ -34,22 +34,17 @@ class Optimizer {
  public:
   enum class State { first_moment, second_moment, master };
 
-  /// State for the pieces of `layout` (GradientReducer::layout()), zero-initialised; masters copy the parameters.
+  /// State for what this rank updates, as `reducer` lays it out: moments zero, masters copies of the parameters.
   /// `gradients` outlives this. Memory is taken here, not in the first step.
-  Optimizer(Gradients& gradients, std::vector<ParameterPiece> layout, AdamWSettings settings);
+  Optimizer(Gradients& gradients, const GradientReducer& reducer, AdamWSettings settings);
 
   /// One update in place. Each gradient is multiplied by `scale` first. learning_rates[i] belongs to
   /// gradients.parameter(i). A parameter without a gradient is left alone, its update count too.
   void step(const ReducedGradients& reduced, double scale, const std::vector<double>& learning_rates);
 
-  /// Kinds of state held for parameter i.
-  std::vector<State> kinds(std::size_t i) const;
-  /// A copy of parameter i's state in its local shape, float32. Collective over `data` when `sharded`.
-  at::Tensor state(std::size_t i, State kind, Communicator& data, bool sharded) const;
-  /// Takes this rank's pieces from a whole local slice.
-  void set_state(std::size_t i, State kind, const at::Tensor& local);
-  /// Parameters as of their masters, after set_state(); this rank's pieces only.
-  void write_back_masters();
+  /// Parameter i's state, flat, for GradientReducer::share(i) of its slice; undefined where there is no master.
+  /// The memory is the optimizer's own.
+  const at::Tensor& state(std::size_t i, State kind) const;
   /// Updates parameter i has had.
   std::int64_t updates(std::size_t i) const { return updates_.at(i); }
   void set_updates(std::size_t i, std::int64_t updates) { updates_.at(i) = updates; }
@@ -57,18 +52,20 @@ class Optimizer {
   const AdamWSettings& settings() const noexcept { return settings_; }
 
  private:
-  struct PieceState {
-    at::Tensor first, second, master;  ///< flat, of the piece's length; master may be undefined
+  struct ParameterState {
+    Range share;                       ///< of the flattened slice
+    at::Tensor first, second, master;  ///< flat, of the share's length
   };
-  const at::Tensor& tensor(const PieceState& state, State kind) const;
-  at::Tensor parameter_part(const ParameterPiece& piece) const;
   AdamWUpdate update_of(std::size_t i, double scale, double learning_rate) const;
 
   Gradients& gradients_;
   std::vector<ParameterPiece> layout_;
   AdamWSettings settings_;
-  std::vector<PieceState> states_;      ///< one a piece
+  std::vector<ParameterState> states_;  ///< one a parameter
   std::vector<std::int64_t> updates_;   ///< one a parameter
 };
+
+/// Kinds of state kept for a parameter of `dtype`.
+std::vector<Optimizer::State> optimizer_states(const AdamWSettings& settings, framework::DType dtype);
 
 }  // namespace retain::parallel

@@ -15,7 +15,10 @@ struct StepRecord {
   double grad_norm = 0;         ///< over all trained parameters, before clipping
   double learning_rate = 0;     ///< of the first group
   std::int64_t tokens = 0;      ///< packed tokens of the global batch, visual ones included
-  double seconds = 0;
+  double seconds = 0;           ///< wall time
+  std::int64_t answers = 0;     ///< terms of the loss in the global batch
+  std::int64_t samples = 0;     ///< records in the global batch
+  bool skipped = false;         ///< a gradient was not finite and nothing was updated
 };
 
 class StepLog {

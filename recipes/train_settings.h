@@ -34,6 +34,7 @@ struct TrainSettings {
   OnBad over_length = OnBad::skip;
   OnBad non_finite = OnBad::stop;    ///< a NaN or infinite gradient
   bool master_weights = true;        ///< bfloat16 training keeps float32 master weights
+  framework::DType moments = framework::DType::float32;  ///< of AdamW; bfloat16 with master_weights = false is pure bfloat16
   bool zero = false;                 ///< optimizer state sharded over the data axis (ZeRO-1)
   bool recompute = false;            ///< activation recomputation
   std::int64_t save_every = 0;       ///< steps between mid-stage checkpoints; 0: only when asked to stop

@@ -127,23 +127,9 @@ std::vector<bool> match_globs(const ParameterTable& table, const std::vector<std
   return matched;
 }
 
-/// "language.layers.3.mlp.up_proj.weight" -> "language.layers.*.mlp.up_proj.weight", so that suggestions stay short.
-std::string without_layer(const std::string& name) {
-  std::string general;
-  for (std::size_t i = 0; i < name.size();) {
-    std::size_t end = name.find('.', i);
-    if (end == std::string::npos) end = name.size();
-    const std::string part = name.substr(i, end - i);
-    const bool number = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
-    general += (i ? "." : "") + (number ? std::string("*") : part);
-    i = end + 1;
-  }
-  return general;
-}
-
 [[noreturn]] void refuse(const ParameterTable& table, const std::string& pattern) {
   std::set<std::string> generals;
-  for (const auto& row : table.rows()) generals.insert(without_layer(row.name));
+  for (const auto& row : table.rows()) generals.insert(without_indices(row.name));
   std::vector<std::string> candidates = recipe_names();
   candidates.insert(candidates.end(), generals.begin(), generals.end());
   std::string names;
@@ -192,6 +178,18 @@ std::string recipe_description(const std::string& name) {
   for (const NamedRecipe& recipe : named_recipes())
     if (name == recipe.name) return recipe.description;
   throw Error(ErrorKind::internal, "there is no recipe named " + name);
+}
+
+std::string without_indices(const std::string& name) {
+  std::string general;
+  for (std::size_t begin = 0; begin <= name.size();) {
+    const std::size_t end = std::min(name.find('.', begin), name.size());
+    const std::string part = name.substr(begin, end - begin);
+    const bool is_number = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+    general += (begin ? "." : "") + (is_number ? std::string("*") : part);
+    begin = end + 1;
+  }
+  return general;
 }
 
 std::vector<Selected> select(const ParameterTable& table, const std::vector<TrainableGroup>& groups) {

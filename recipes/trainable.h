@@ -34,6 +34,9 @@ std::string recipe_description(const std::string& name);
 /// Throws Error(recipe_matches_nothing) naming the pattern and the nearest valid ones when a pattern selects nothing.
 std::vector<Selected> select(const parallel::ParameterTable& table, const std::vector<TrainableGroup>& groups);
 
+/// "layers.3.mlp" -> "layers.*.mlp": numbers between dots become stars.
+std::string without_indices(const std::string& name);
+
 /// Sets requires_grad on the selected parameters this rank holds and clears it (and any gradient) on all others.
 void mark_trainable(parallel::ParameterSet& parameters, const std::vector<Selected>& selected);
 

@@ -149,22 +149,26 @@ std::string picture_digest(const Image& image, const ProcessorSettings& settings
   return text;
 }
 
+std::int64_t count_tiles(std::int64_t height, std::int64_t width, const ProcessorSettings& settings, Tiling tiling) {
+  if (tiling == Tiling::single) return 1;
+  const Resolution best = select_best_resolution(height, width, settings.pinpoints);
+  return 1 + (best.first / settings.cut) * (best.second / settings.cut);
+}
+
 ProcessedImage process_image(const Image& image, const ProcessorSettings& settings, Tiling tiling) {
   ProcessedImage result;
   result.side = settings.side();
   result.original_height = image.height;
   result.original_width = image.width;
   result.digest = picture_digest(image, settings, tiling);
+  result.tiles_count = count_tiles(image.height, image.width, settings, tiling);
+  result.tiles.reserve(static_cast<std::size_t>(result.tiles_count * 3 * result.side * result.side));
   TileWriter writer(settings, result.tiles);
-  const auto tile_floats = static_cast<std::size_t>(3 * result.side * result.side);
   if (tiling == Tiling::single) {
     writer.write(resize(padded_to_square(image, settings), settings.size, settings.size, settings.filter));
-    result.tiles_count = 1;
     return result;
   }
   const Resolution best = select_best_resolution(image.height, image.width, settings.pinpoints);
-  result.tiles_count = 1 + (best.first / settings.cut) * (best.second / settings.cut);
-  result.tiles.reserve(static_cast<std::size_t>(result.tiles_count) * tile_floats);
   write_anyres(image, settings, best, writer);
   return result;
 }

@@ -19,6 +19,7 @@ namespace retain::framework {
 /// What preprocessor_config.json says. Tiles are cut at `cut` pixels a side, resized to `size` (unless do_resize is
 /// off) and, with `crop`, centre-cropped to it: usually all three are the same and only the cutting happens.
 struct ProcessorSettings {
+  std::string class_name = "LlavaOnevisionImageProcessor";  ///< as transformers names it, without a back end's suffix
   AlphaMode alpha = AlphaMode::white;
   std::vector<Resolution> pinpoints;  ///< (height, width), in the file's order
   std::int64_t size = 0;
@@ -50,6 +51,9 @@ struct ModelPictures {
 ProcessorSettings read_processor_settings(const std::filesystem::path& directory,
                                           const std::optional<ModelPictures>& model = std::nullopt);
 
+/// True where read_processor_settings() needs no `model`.
+bool has_processor_file(const std::filesystem::path& directory);
+
 /// A picture as the tower takes it.
 struct ProcessedImage {
   std::vector<float> tiles;  ///< [tiles_count, 3, side, side], row-major
@@ -65,6 +69,10 @@ enum class Tiling {
   anyres,  ///< the whole picture squashed, then the tiles of its best resolution
   single,  ///< padded to a square with the mean colour: pictures of samples that hold several
 };
+
+/// Tiles process_image() makes of a picture of that size.
+std::int64_t count_tiles(std::int64_t height, std::int64_t width, const ProcessorSettings& settings,
+                         Tiling tiling = Tiling::anyres);
 
 /// Throws Error(image_too_large) for a resolution beyond any use.
 ProcessedImage process_image(const Image& image, const ProcessorSettings& settings, Tiling tiling = Tiling::anyres);

@@ -164,6 +164,7 @@ void read_steps(const ProcessorFile& file, ProcessorSettings& settings) {
 ProcessorSettings from_file(const ProcessorFile& file, const std::optional<ModelPictures>& model) {
   const ClassDefaults& defaults = class_of(file);
   ProcessorSettings settings;
+  settings.class_name = defaults.name;
   read_steps(file, settings);
   const json::value *size = file.find("size"), *crop = file.find("crop_size");
   settings.size = size ? file.square("size", *size) : defaults.size;
@@ -186,6 +187,10 @@ ProcessorSettings from_file(const ProcessorFile& file, const std::optional<Model
 }
 
 }  // namespace
+
+bool has_processor_file(const std::filesystem::path& directory) {
+  return open_file(directory).has_value();
+}
 
 ProcessorSettings read_processor_settings(const std::filesystem::path& directory,
                                           const std::optional<ModelPictures>& model) {

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/lmm/pictures.h"
+
+#include <ATen/ops/from_blob.h>
+
+#include <memory>
+
+#include "framework/base/error.h"
+
+namespace retain::models {
+
+framework::AnyresSettings anyres_settings(const LmmConfig& config) {
+  return {config.pinpoints, config.vision.image_size, config.vision.grid(), config.max_tiles, config.image_newline};
+}
+
+framework::ProcessorSettings read_processor(const std::filesystem::path& directory, const LmmConfig& config,
+                                            framework::AlphaMode alpha) {
+  const framework::ModelPictures model{config.vision.image_size, config.pinpoints, config.vision.kind == "clip"};
+  framework::ProcessorSettings settings = framework::read_processor_settings(directory, model);
+  if (settings.pinpoints != config.pinpoints)
+    throw framework::Error(framework::ErrorKind::config_invalid,
+                           {"the image processor in " + directory.string() + " tiles pictures unlike the model",
+                            "the image_grid_pinpoints of config.json, in their order",
+                            std::to_string(settings.pinpoints.size()) + " pairs that differ from the model's " +
+                                std::to_string(config.pinpoints.size()),
+                            "give preprocessor_config.json the list of config.json"});
+  settings.alpha = alpha;
+  return settings;
+}
+
+std::int64_t visual_tokens(std::int64_t height, std::int64_t width, const LmmConfig& config, framework::Tiling tiling) {
+  const framework::AnyresSettings settings = anyres_settings(config);
+  return (tiling == framework::Tiling::single ? framework::plan_single_tile(settings)
+                                              : framework::plan_anyres(height, width, settings))
+      .tokens;
+}
+
+ImageInput make_image_input(framework::ProcessedImage picture, const LmmConfig& config, framework::Tiling tiling) {
+  ImageInput input;
+  input.height = picture.original_height;
+  input.width = picture.original_width;
+  input.tokens = visual_tokens(input.height, input.width, config, tiling);
+  input.key = std::move(picture.digest);
+  const auto tiles = std::make_shared<std::vector<float>>(std::move(picture.tiles));
+  input.tiles_NCSS = at::from_blob(
+      tiles->data(), {picture.tiles_count, 3, picture.side, picture.side}, [tiles](void*) {}, at::kFloat);
+  return input;
+}
+
+ImageInput load_image_input(const std::filesystem::path& file, const framework::ProcessorSettings& settings,
+                            const LmmConfig& config, framework::Tiling tiling) {
+  return make_image_input(framework::process_image(framework::load_image(file, settings.alpha), settings, tiling),
+                          config, tiling);
+}
+
+}  // namespace retain::models

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Eight optimizer steps under every recipe against transformers and torch.optim.AdamW: losses, gradient norms and final
+// weights (fixtures: tests/fixtures/training; micro-batch i of step s is (2s + i) mod 5).
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include "framework/base/json.h"
+#include "framework/image/anyres.h"
+#include "models/lmm/table.h"
+#include "models/weights/load.h"
+#include "models/weights/name_map.h"
+#include "models/weights/safetensors.h"
+#include "parallel/comm/mpi_communicator.h"
+#include "recipes/schedule.h"
+#include "recipes/train_step.h"
+
+namespace retain::recipes {
+namespace {
+
+namespace json = framework::json;
+using models::LmmConfig;
+using models::SafetensorsDirectory;
+using parallel::Mesh;
+using parallel::MeshShape;
+
+const std::filesystem::path kTraining = std::filesystem::path(RETAIN_FIXTURES) / "training";
+const std::filesystem::path kModel = std::filesystem::path(RETAIN_FIXTURES) / "models/llava_onevision/hub";
+constexpr int kSteps = 8;
+constexpr int kAccumulation = 2;
+constexpr int kBatches = 5;
+constexpr double kLossBound = 2e-5, kNormBound = 1e-5, kValueBound = 5e-5;  // the oracle's recommendations
+
+/// The samples of one oracle micro-batch, padding removed.
+std::vector<models::Sample> samples_of(const LmmConfig& config, const SafetensorsDirectory& file, int index) {
+  const std::string prefix = "mb" + std::to_string(index) + ".";
+  const at::Tensor ids = file.read(prefix + "input_ids"), mask = file.read(prefix + "attention_mask");
+  const at::Tensor labels = file.read(prefix + "labels");
+  const bool has_images = file.find(prefix + "pixel_values") != nullptr;
+  const at::Tensor pixels = has_images ? file.read(prefix + "pixel_values") : at::Tensor();
+  const at::Tensor sizes = has_images ? file.read(prefix + "image_sizes") : at::Tensor();
+  const framework::AnyresSettings settings{config.pinpoints, config.vision.image_size, config.vision.grid(), config.max_tiles, true};
+  std::int64_t next_image = 0;
+  std::vector<models::Sample> samples;
+  for (std::int64_t row = 0; row < ids.size(0); ++row) {
+    models::Sample sample;
+    std::int64_t visual = 0;
+    for (std::int64_t i = 0; i < ids.size(1); ++i) {
+      if (mask[row][i].item<std::int64_t>() == 0) continue;
+      sample.ids.push_back(ids[row][i].item<std::int64_t>());
+      sample.labels.push_back(labels[row][i].item<std::int64_t>());
+      visual += sample.ids.back() == config.image_token;
+    }
+    if (visual > 0) {
+      models::ImageInput image;
+      image.height = sizes[next_image][0].item<std::int64_t>();
+      image.width = sizes[next_image][1].item<std::int64_t>();
+      const framework::AnyresPlan plan = framework::plan_anyres(image.height, image.width, settings);
+      EXPECT_EQ(plan.tokens, visual);
+      image.tokens = visual;
+      image.tiles_NCSS = pixels[next_image++].narrow(0, 0, plan.tiles()).contiguous();
+      sample.images.push_back(std::move(image));
+    }
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+std::int64_t answers_of(const std::vector<models::Sample>& samples) {
+  std::int64_t answers = 0;
+  for (const models::Sample& sample : samples) answers += sample.answers();
+  return answers;
+}
+
+/// The two micro-batches of a step. By default each one's loss is the mean over its own answers, halved; otherwise all
+/// answers of the step weigh the same.
+std::vector<models::MicroBatch> micro_batches(const std::vector<std::vector<models::Sample>>& batches, int step, bool by_token) {
+  const auto& first = batches[static_cast<std::size_t>(kAccumulation * step % kBatches)];
+  const auto& second = batches[static_cast<std::size_t>((kAccumulation * step + 1) % kBatches)];
+  std::vector<models::MicroBatch> result;
+  for (const auto* samples : {&first, &second}) {
+    const std::int64_t denominator = by_token ? answers_of(first) + answers_of(second) : kAccumulation * answers_of(*samples);
+    result.push_back(models::pack(*samples, models::LossAverage::token, 0, denominator));
+  }
+  return result;
+}
+
+/// Compares the fixture's 32 values of a tensor with those of them that lie in this rank's slice.
+void compare_values(const parallel::Parameter& parameter, const at::Tensor& expected, int tensor_rank, const std::string& what) {
+  const parallel::ParameterSpec& spec = parameter.spec;
+  const std::int64_t elements = spec.elements();
+  const at::Tensor value = parameter.value.detach();
+  for (std::int64_t i = 0; i < expected.numel(); ++i) {
+    std::int64_t flat = elements > 32 ? i * elements / 32 : i;
+    std::vector<std::int64_t> place(spec.shape.size());
+    for (std::size_t d = spec.shape.size(); d-- > 0; flat /= spec.shape[d]) place[d] = flat % spec.shape[d];
+    if (spec.cut_dimension >= 0) {
+      const auto cut_dimension = static_cast<std::size_t>(spec.cut_dimension);
+      const parallel::Range cut = spec.cuts[static_cast<std::size_t>(tensor_rank)];
+      if (place[cut_dimension] < cut.begin || place[cut_dimension] >= cut.end) continue;
+      place[cut_dimension] -= cut.begin;
+    }
+    at::Tensor element = value;
+    for (const std::int64_t index : place) element = element[index];
+    EXPECT_NEAR(element.item<double>(), expected[i].item<double>(), kValueBound) << what << ": " << spec.name << " value " << i;
+  }
+}
+
+struct Fixture {
+  std::string file;                   ///< fixture name
+  std::vector<std::string> patterns;  ///< what Retain calls it
+};
+
+void check(const Mesh& mesh, const Fixture& fixture) {
+  const std::string what = to_string(mesh.shape()) + " " + fixture.file;
+  const json::object expected = framework::read_json(kTraining / (fixture.file + ".json")).as_object();
+  const LmmConfig config = models::read_config(kModel);
+  const auto partition = models::partition_for(config, mesh.shape().pipeline);
+  const auto table = models::build_table(config, mesh.shape().tensor, partition, framework::DType::float32);
+  models::Lmm model(config, mesh, partition, table,
+                    models::load_parameters(kModel, config, table, mesh.position().tensor, mesh.position().pipeline), {});
+  std::vector<at::Tensor> before;
+  for (const parallel::Parameter& parameter : model.parameters().all()) before.push_back(parameter.value.detach().clone());
+
+  std::vector<std::string> names, selected_names;
+  for (const auto& row : table.rows()) names.push_back(row.name);
+  const std::vector<Selected> selected = select(table, {{fixture.patterns, 0}});
+  std::set<std::string> oracle_names;
+  for (const json::value& name : expected.at("trainable").as_array())
+    oracle_names.insert(models::resolve_name(config, names, std::string(name.as_string())).value());
+  for (const Selected& one : selected) EXPECT_TRUE(oracle_names.contains(one.name)) << what << ": " << one.name;
+  ASSERT_EQ(selected.size(), oracle_names.size()) << what;
+
+  TrainSettings settings;
+  settings.clip = expected.at("clip").to_number<double>();
+  TrainStep step(model, settings, selected);
+  const SafetensorsDirectory file = SafetensorsDirectory::of_file(kTraining / "batches.safetensors");
+  std::vector<std::vector<models::Sample>> batches;
+  for (int i = 0; i < kBatches; ++i) batches.push_back(samples_of(config, file, i));
+  const bool by_token = expected.at("loss_rule").as_string() == "token_normalised";
+  for (int s = 0; s < kSteps; ++s) {
+    const json::object& wanted = expected.at("steps").as_array().at(static_cast<std::size_t>(s)).as_object();
+    const double rate = 1e-3 * learning_rate_factor(Schedule::cosine, s, warmup_steps(0.03, kSteps), kSteps);
+    EXPECT_NEAR(rate, wanted.at("lr").to_number<double>(), 1e-12);
+    std::vector<models::MicroBatch> mine = micro_batches(batches, s, by_token);
+    if (mesh.shape().data == 2) mine = {mine[static_cast<std::size_t>(mesh.position().data)]};
+    const StepResult result = step.run(mine, {rate});
+    EXPECT_NEAR(result.loss, wanted.at("loss").to_number<double>(), kLossBound) << what << " step " << s;
+    const double norm = wanted.at("grad_norm_before_clip").to_number<double>();
+    EXPECT_NEAR(result.grad_norm, norm, kNormBound * norm) << what << " step " << s;
+  }
+
+  std::set<std::string> noisy;
+  if (expected.contains("noise_dominated"))
+    for (const json::value& name : expected.at("noise_dominated").as_array())
+      noisy.insert(models::resolve_name(config, names, std::string(name.as_string())).value());
+  const SafetensorsDirectory finals = SafetensorsDirectory::of_file(kTraining / (fixture.file + ".safetensors"));
+  std::map<std::string, std::string> stored;
+  for (const std::string& name : finals.names())
+    if (name.starts_with("final.")) stored[models::resolve_name(config, names, name.substr(6)).value()] = name;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const parallel::Parameter& parameter = model.parameters().all()[i];
+    const std::string& name = parameter.spec.name;
+    if (!oracle_names.contains(name)) {
+      EXPECT_TRUE(at::equal(parameter.value.detach(), before[i])) << what << ": " << name << " is frozen";
+    } else if (!noisy.contains(name)) {
+      ASSERT_TRUE(stored.contains(name)) << what << ": " << name;
+      compare_values(parameter, finals.read(stored[name]), mesh.position().tensor, what);
+    }
+  }
+}
+
+TEST(TrainingParity, EveryRecipeEqualsTheReference) {
+  const std::vector<Fixture> fixtures = {{"sa_proj", {"sa_proj"}}, {"sa_qkv", {"sa_qkv"}}, {"mlp", {"mlp"}},
+                                         {"mlp_gate_up", {"mlp_gate_up"}}, {"llm", {"llm"}}, {"vision", {"vision"}},
+                                         {"projector", {"projector"}}, {"vision_projector", {"vision_projector"}},
+                                         {"full", {"full"}}, {"full_token_normalised", {"full"}},
+                                         {"mlp_clip_inactive", {"mlp_gate_up+mlp_down"}}};
+  const auto world = parallel::open_world();
+  std::vector<MeshShape> shapes = {{1, 1, 1}};
+  if (world->size() == 4) shapes = {{1, 2, 2}, {2, 1, 2}, {2, 2, 1}};
+  for (const MeshShape& shape : shapes) {
+    const Mesh mesh(world, shape);
+    for (const Fixture& fixture : fixtures) check(mesh, fixture);
+  }
+}
+
+}  // namespace
+}  // namespace retain::recipes
