@@ -15,7 +15,7 @@ function(retain_test name)
     set(arg_LINKS Retain::recipes)
   endif()
   target_link_libraries(test_${name} PRIVATE retain_test_main ${arg_LINKS})
-  if(NOT arg_LINKS STREQUAL "Retain::framework")
+  if(arg_LINKS MATCHES "Retain::(parallel|models|recipes|launch)")
     retain_precompiled_torch(test_${name})
   endif()
   target_compile_definitions(test_${name} PRIVATE

@@ -7,10 +7,12 @@
 
 #include "examples/tiny/world/model_files.h"
 #include "examples/tiny/world/sets.h"
+#include "examples/tiny/world/writer.h"
 
 namespace {
 
 using namespace retain::tiny;
+namespace json = retain::framework::json;
 
 struct Options {
   std::filesystem::path out;
@@ -32,6 +34,9 @@ void write_world(const Options& options) {
     std::fprintf(stderr, "%-18s %6lld records\n", plan.name.c_str(), static_cast<long long>(plan.count));
     write_set(options.out, plan, options.seed);
   }
+  json::object levels;
+  for (const auto& [name, level] : question_blind_levels(options.sizes, options.seed)) levels[name] = level;
+  write_text(options.out / "test" / "question_blind.json", retain::framework::pretty(levels));
 }
 
 }  // namespace
@@ -43,6 +48,7 @@ int main(int count, char** words) {
   app.add_option("--digits", options.digits, "examples/tiny/digits.txt")->required();
   app.add_option("--seed", options.seed, "seed of every picture and question");
   app.add_flag("--pretraining", options.pretraining, "also write the files that the base is trained on");
+  app.add_option("--looks", options.sizes.looks, "pretraining pictures of one look");
   app.add_option("--captions", options.sizes.captions, "pretraining pictures with descriptions");
   app.add_option("--questions", options.sizes.questions, "pretraining pictures with questions");
   app.add_option("--skill", options.sizes.skill, "training records of each new skill");

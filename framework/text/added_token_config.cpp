@@ -66,7 +66,10 @@ void put_added_token(TokenizerParts& parts, AddedToken token, const std::string&
     if (!parts.names.add(token.content, id))
       refuse(origin, "two tokens have id " + std::to_string(id), "one token an id",
              std::string(parts.names.bytes_of(id)) + " and " + token.content);
-    parts.bytes.add_hidden(parts.alphabet.decode(token.content).value_or(token.content), id);
+    // A token that is sought in normalised text is also written back in its normalised form.
+    std::string buffer;
+    const std::string text(token.normalized ? parts.normalizer.apply(token.content, buffer) : token.content);
+    parts.bytes.add_hidden(parts.alphabet.decode(text).value_or(text), id);
   }
   const auto same = std::find_if(parts.added.begin(), parts.added.end(),
                                  [&](const AddedToken& other) { return other.content == token.content; });

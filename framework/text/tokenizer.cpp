@@ -23,7 +23,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& path) {
   std::unique_ptr<TokenizerParts> parts;
   if (fs::exists(file)) {
     parts = parse_tokenizer_json(read_json(file, ErrorKind::tokenizer_invalid), file.string());
-  } else if (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt")) {
+  } else if (is_folder && fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt")) {
     parts = read_vocab_and_merges(folder);
   } else {
     throw Error(ErrorKind::tokenizer_invalid,

@@ -46,7 +46,7 @@ bool covers(int shape, int x, int y, int r) {
 // The arrow that points up, as rows and columns relative to the centre: a shaft two pixels wide and a head.
 bool arrow_up(int x, int y, bool big) {
   const int length = big ? 6 : 4;
-  const int head = big ? 4 : 3;
+  const int head = big ? 6 : 4;
   if (y < -length || y > length) return false;
   const int step = y + length;
   if (step < head) return x >= -step && x <= step + 1;

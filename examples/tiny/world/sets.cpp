@@ -4,16 +4,24 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 
+#include "examples/tiny/world/benchmark_scene.h"
 #include "examples/tiny/world/writer.h"
 
 namespace retain::tiny {
 namespace {
 
-constexpr double kGroupShare = 0.3;  ///< of the caption pictures that show one look in several cells
+constexpr double kGroupShare = 0.2;  ///< of the caption pictures that show one look in several cells
 constexpr int kQuestionsPerPicture = 4;
 constexpr double kCaptionShare = 0.5;  ///< of the conversations that end with a description
+
+// Wherever such a picture is looked at, it shows the same: what an object looks like is learned before where to look.
+Conversation look_conversation(Random& random) {
+  const int count = pick(random, std::array<int, 3>{4, 9, 9});
+  const Group group = random_group(random, count);
+  Picture picture = draw(random, group);
+  return {std::move(picture), {group_exchanges(group).back()}};
+}
 
 Conversation caption_conversation(Random& random) {
   if (chance(random, kGroupShare)) {
@@ -26,11 +34,6 @@ Conversation caption_conversation(Random& random) {
   const Scene scene = random_scene(random, count, Theme::any);
   Picture picture = draw(random, scene);
   return {std::move(picture), {describe(scene)}};
-}
-
-Theme random_theme(Random& random) {
-  const double draw = random.uniform();
-  return draw < 0.35 ? Theme::shapes : draw < 0.76 ? Theme::any : draw < 0.88 ? Theme::letters : Theme::arrows;
 }
 
 // Kinds that one picture allows are drawn in proportion to these.
@@ -69,38 +72,6 @@ Conversation question_conversation(Random& random) {
   return {std::move(picture), std::move(exchanges)};
 }
 
-// What a benchmark's pictures must allow, so that its question cannot be answered without reading it.
-bool fair(std::string_view kind, const Scene& scene) {
-  const auto differ = [&](auto value) {
-    return std::any_of(scene.objects.begin(), scene.objects.end(),
-                       [&](const Object& o) { return value(o) != value(scene.objects[0]); });
-  };
-  if (kind == "size") return differ([](const Object& o) { return o.big; });
-  if (kind == "direction") return differ([](const Object& o) { return o.value; });
-  return true;
-}
-
-Theme benchmark_theme(Random& random, std::string_view kind) {
-  static const std::map<std::string_view, Theme> themes{{"letter", Theme::letters},
-                                                        {"direction", Theme::arrows},
-                                                        {"shape", Theme::shapes},
-                                                        {"color", Theme::shapes},
-                                                        {"choice", Theme::shapes}};
-  const auto found = themes.find(kind);
-  return found == themes.end() ? random_theme(random) : found->second;
-}
-
-Conversation benchmark_item(Random& random, std::string_view kind) {
-  for (;;) {
-    const int count = 2 + static_cast<int>(random.below(3));
-    const Theme theme = benchmark_theme(random, kind);
-    const Scene scene = random_scene(random, count, theme);
-    if (!fair(kind, scene)) continue;
-    std::optional<Exchange> exchange = question_kind(kind).ask(random, scene);
-    if (exchange) return {draw(random, scene), {std::move(*exchange)}};
-  }
-}
-
 Conversation as_conversation(Example example) {
   return {std::move(example.picture), {std::move(example.exchange)}};
 }
@@ -108,7 +79,8 @@ Conversation as_conversation(Example example) {
 }  // namespace
 
 std::vector<RecordSetPlan> pretraining_sets(const Sizes& sizes) {
-  return {{"train/captions", sizes.captions, caption_conversation},
+  return {{"train/looks", sizes.looks, look_conversation},
+          {"train/captions", sizes.captions, caption_conversation},
           {"train/questions", sizes.questions, question_conversation}};
 }
 
@@ -122,8 +94,11 @@ std::vector<RecordSetPlan> skill_sets(const Sizes& sizes, const std::vector<Digi
 std::vector<RecordSetPlan> test_sets(const Sizes& sizes, const std::vector<Digit>& digits) {
   std::vector<RecordSetPlan> plans;
   for (const QuestionKind& kind : question_kinds()) {
-    plans.push_back({"test/" + std::string(kind.name), sizes.test,
-                     [&kind](Random& random) { return benchmark_item(random, kind.name); }});
+    plans.push_back({"test/" + std::string(kind.name), sizes.test, [&kind](Random& random) {
+                       const Scene scene = benchmark_scene(random, kind);
+                       std::vector<Exchange> exchanges{kind.ask(random, scene).value()};
+                       return Conversation{draw(random, scene), std::move(exchanges)};
+                     }});
   }
   plans.push_back({"test/captions", sizes.test, [](Random& random) {
                      const Scene scene = random_scene(random, 1 + static_cast<int>(random.below(4)), Theme::any);
@@ -135,6 +110,19 @@ std::vector<RecordSetPlan> test_sets(const Sizes& sizes, const std::vector<Digit
   plans.push_back({"test/digits", sizes.test,
                    [&digits](Random& random) { return as_conversation(digit_example(random, digits, Split::test)); }});
   return plans;
+}
+
+std::map<std::string, double> question_blind_levels(const Sizes& sizes, std::uint64_t seed) {
+  std::map<std::string, double> levels;
+  for (const QuestionKind& kind : question_kinds()) {
+    const std::string name(kind.name);
+    for (std::int64_t i = 0; i < sizes.test; ++i) {
+      Random random(seed, "test/" + name + "/" + std::to_string(i));  // the benchmark's own scenes
+      const Scene scene = benchmark_scene(random, kind);
+      levels[name] += question_blind_score(random, kind, scene) / static_cast<double>(sizes.test);
+    }
+  }
+  return levels;
 }
 
 void write_set(const std::filesystem::path& root, const RecordSetPlan& plan, std::uint64_t seed) {
@@ -151,7 +139,7 @@ TokenizerBuilder world_tokenizer(const std::vector<Digit>& digits) {
   constexpr std::int64_t kSamples = 2000;  // enough for every word in every position; seed and streams are fixed
   TokenizerBuilder builder;
   builder.add_text("system\nYou are a helpful assistant.\nuser\nassistant\n");
-  Sizes sizes{kSamples, kSamples, kSamples, kSamples};
+  Sizes sizes{kSamples, kSamples, kSamples, kSamples, kSamples};
   for (const auto& plans : {pretraining_sets(sizes), skill_sets(sizes, digits), test_sets(sizes, digits)}) {
     for (const RecordSetPlan& plan : plans) {
       for (std::int64_t i = 0; i < plan.count; ++i) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct RecordSetPlan {
 
 /// Numbers of records.
 struct Sizes {
+  std::int64_t looks = 12800;      ///< pretraining: pictures filled with objects of one look
   std::int64_t captions = 24000;   ///< pretraining: pictures described
   std::int64_t questions = 48000;  ///< pretraining: conversations of several questions
   std::int64_t skill = 2000;       ///< training records of each new skill
@@ -40,6 +42,9 @@ std::vector<RecordSetPlan> pretraining_sets(const Sizes& sizes);
 std::vector<RecordSetPlan> skill_sets(const Sizes& sizes, const std::vector<Digit>& digits);
 /// Benchmarks: of the base's skills, of the new skills, and captions for the probe.
 std::vector<RecordSetPlan> test_sets(const Sizes& sizes, const std::vector<Digit>& digits);
+
+/// Score, from 0 to 1, of answers to each held-out benchmark that ignore which object is asked about.
+std::map<std::string, double> question_blind_levels(const Sizes& sizes, std::uint64_t seed);
 
 /// Writes a set under `root`. Throws Error(io).
 void write_set(const std::filesystem::path& root, const RecordSetPlan& plan, std::uint64_t seed);

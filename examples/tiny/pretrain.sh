@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes the tiny base from random weights; run again after any stop, it goes on where it was:
+# examples/tiny/pretrain.sh BUILD_FOLDER [MODEL_FOLDER] (make pretrain calls it).
+set -euo pipefail
+build=${1:?build folder}
+here=$(cd "$(dirname "$0")" && pwd)
+work="$here/../../build/tiny"
+base=${2:-$work/base}
+mkdir -p "$work"
+if [ ! -f "$work/pretraining-world/complete" ]; then
+  "$build/examples/tiny/make_world" --out "$work/pretraining-world" --digits "$here/digits.txt" --pretraining
+  touch "$work/pretraining-world/complete"
+fi
+if [ ! -f "$work/start/config.json" ]; then
+  "$build/launch/retain" init-model --config "$work/pretraining-world/model/config.json" --out "$work/start" \
+    --scale fan_in --gain 0.8 --embedding-deviation 0.3
+fi
+"$build/launch/retain" run "$here/pretrain.toml" --log "$work/pretrain-steps.jsonl"
+"$build/launch/retain" store export "$work/base-store" full --out "$base"
+printf 'base: %s\n' "$base"

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tiny world: the same seed gives the same records, answers are true, every word is one token.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "examples/tiny/world/benchmark_scene.h"
+#include "examples/tiny/world/sets.h"
+#include "examples/tiny/world/writer.h"
+#include "framework/base/json.h"
+#include "framework/text/tokenizer.h"
+
+namespace retain::tiny {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<Digit> some_digits() {
+  std::vector<Digit> digits(static_cast<std::size_t>(kTrainingDigits) + 10);
+  for (std::size_t i = 0; i < digits.size(); ++i) digits[i].label = static_cast<int>(i % 10);
+  return digits;
+}
+
+class TinyWorld : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("tiny_world_" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  fs::path folder_;
+};
+
+TEST_F(TinyWorld, SameSeedSameBytes) {
+  const RecordSetPlan plan{"train/questions", 5, pretraining_sets({}).back().make};
+  for (const char* name : {"a", "b", "c"}) write_set(folder_ / name, plan, name[0] == 'c' ? 8 : 7);
+  const auto text = [&](const char* name) { return framework::read_file(folder_ / name / "train/questions.jsonl"); };
+  const auto picture = [&](const char* name) {
+    return framework::read_file(folder_ / name / "train/pictures/questions/0/4.png");
+  };
+  EXPECT_EQ(text("a"), text("b"));
+  EXPECT_EQ(picture("a"), picture("b"));
+  EXPECT_NE(text("a"), text("c"));
+}
+
+TEST_F(TinyWorld, EveryWordIsOneToken) {
+  const std::vector<Digit> digits = some_digits();
+  framework::json::object file = world_tokenizer(digits).build();
+  write_text(folder_ / "tokenizer.json", framework::pretty(file));
+  const framework::Tokenizer tokenizer = framework::Tokenizer::load(folder_);
+  for (const std::string word :
+       {" circle", "circle", " yellow", "dax", " crosses", " six", "three", " background", " letter", "yes"}) {
+    const bool known = word != " background";
+    EXPECT_EQ(tokenizer.encode(word).size() == 1, known) << word;
+  }
+  EXPECT_EQ(tokenizer.encode("What color is the circle?").size(), 6U);
+}
+
+TEST_F(TinyWorld, AnswersFollowFromTheScene) {
+  const Scene scene{{{0, Kind::shape, 0, 0, true}, {4, Kind::arrow, 1, 2, false}, {8, Kind::letter, 3, 1, false}}};
+  EXPECT_EQ(describe(scene).answer,
+            "at the top left a big red circle, at the center a small blue arrow pointing right, "
+            "at the bottom right a small green letter H.");
+  Random random(1, "answers");
+  for (int i = 0; i < 200; ++i) {
+    const Exchange color = question_kind("color").ask(random, scene).value();
+    if (color.question == "What color is the circle?") {
+      EXPECT_EQ(color.answer, "red");
+    }
+    const Exchange relation = question_kind("relation").ask(random, scene).value();
+    if (relation.question == "Is the circle above the arrow?") {
+      EXPECT_EQ(relation.answer, "yes");
+    }
+    if (relation.question == "Is the letter H left of the circle?") {
+      EXPECT_EQ(relation.answer, "no");
+    }
+    const Exchange choice = question_kind("choice").ask(random, scene).value();
+    ASSERT_EQ(choice.options.size(), 4U);
+    for (const char* present : {"red", "blue", "green"}) {
+      EXPECT_EQ(std::count(choice.options.begin(), choice.options.end(), present), 1);
+    }
+  }
+}
+
+TEST_F(TinyWorld, CountedObjectsAreThere) {
+  for (int i = 0; i < 100; ++i) {
+    Random random(2, "count/" + std::to_string(i));
+    const Exchange exchange = count_example(random).exchange;
+    const auto number = std::find(kNumbers.begin(), kNumbers.end(), exchange.answer);
+    ASSERT_NE(number, kNumbers.end()) << exchange.answer;
+    EXPECT_TRUE(number - kNumbers.begin() >= 1 && number - kNumbers.begin() <= 6);
+  }
+}
+
+TEST_F(TinyWorld, BlindLevelIsTheShareOfTheMostFrequentAnswer) {
+  const Scene scene{{{0, Kind::shape, 0, 0, true}, {4, Kind::shape, 1, 2, true}}};
+  Random random(3, "blind");
+  EXPECT_NEAR(question_blind_score(random, question_kind("color"), scene), 0.5, 0.1);
+  EXPECT_DOUBLE_EQ(question_blind_score(random, question_kind("size"), scene), 1.0);
+}
+
+TEST_F(TinyWorld, DamagedDigitsAreRefused) {
+  write_text(folder_ / "digits.txt", "3abc\n");
+  EXPECT_THROW(read_digits(folder_ / "digits.txt"), framework::Error);
+}
+
+}  // namespace
+}  // namespace retain::tiny
