@@ -45,6 +45,7 @@ class SampleBuilder {
   framework::AnyresSettings anyres_;
   framework::LabelMode mode_;
   std::int64_t image_token_ = 0;
+  std::int64_t vocabulary_ = 0;
 };
 
 }  // namespace retain::models

@@ -29,17 +29,18 @@ bool suits_onednn(const at::Tensor& a, const at::Tensor& b) {
 at::Tensor flatten_rows(const at::Tensor& x) { return x.dim() == 2 ? x : x.reshape({-1, x.size(-1)}); }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight_OI, const Variable& bias_O) {
+  static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight_OI,
+                          const std::optional<at::Tensor>& bias) {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     const at::Tensor x_TI = flatten_rows(x);
     const bool train_weight = weight_OI.requires_grad();
-    const bool train_bias = bias_O.defined() && bias_O.requires_grad();
+    const bool train_bias = bias && bias->requires_grad();
     context->save_for_backward({train_weight ? x_TI : at::Tensor(), x.requires_grad() ? weight_OI : at::Tensor()});
     context->saved_data["shape"] = x.sizes().vec();
     context->saved_data["train_bias"] = train_bias;
     std::vector<std::int64_t> shape = x.sizes().vec();
     shape.back() = weight_OI.size(0);
-    return multiply_transposed(x_TI, weight_OI, bias_O).view(shape);
+    return multiply_transposed(x_TI, weight_OI, bias.value_or(at::Tensor())).view(shape);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -72,7 +73,7 @@ at::Tensor multiply_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, c
 }
 
 at::Tensor apply_linear(const at::Tensor& x_TI, const at::Tensor& weight_OI, const at::Tensor& bias_O) {
-  return LinearFunction::apply(x_TI, weight_OI, bias_O);
+  return LinearFunction::apply(x_TI, weight_OI, bias_O.defined() ? std::optional(bias_O) : std::nullopt);
 }
 
 }  // namespace retain::parallel
