@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`retain forward`, `retain generate` and `retain run` against the reference's figures: parity.py RETAIN RANKS TENSOR PIPELINE.
+
+Fixtures: tests/fixtures/models/llava_onevision (logits, losses, gradients, greedy tokens) and tests/fixtures/run (eight
+optimizer steps under every recipe), made with transformers 5.23 in float32. Bounds are those measured for that reference.
+"""
+import json
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import harness
+
+RETAIN, RANKS, TENSOR, PIPELINE = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+MESH = ["--tensor", TENSOR, "--pipeline", PIPELINE]
+FAMILY = json.loads((harness.MODEL / "manifest.json").read_text())
+
+
+def write_records(case, folder):
+    lines = []
+    for index, (turns, images) in enumerate(zip(case["conversations"], case["images"])):
+        record = {"id": str(index), "conversations": turns}
+        if images:
+            record["image"] = str(harness.IMAGES / images[0])
+        lines.append(json.dumps(record))
+    path = pathlib.Path(folder) / "records.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def check_logits(report, name, case, found):
+    """Rows of the reference are [sample, position] pairs of a right-padded batch, flattened."""
+    expected = harness.read_safetensors(harness.MODEL / "cases" / f"{name}.expected.safetensors")
+    (_, rows), (shape, logits) = expected["logits_row_index"], expected["logits_rows"]
+    width = expected["logits_logsumexp"][0][1]
+    for i, row in enumerate(rows):
+        sample, position = divmod(row, width)
+        size, values = found[f"{sample}.logits"]
+        if position >= size[0]:
+            continue  # padding
+        for column in range(shape[1]):
+            report.near("logits", values[position * size[1] + column], logits[i * shape[1] + column], 5e-5, f"{name} row {row}")
+
+
+def forward_case(report, name, case, naming, folder):
+    out = pathlib.Path(folder) / "forward.safetensors"
+    names = case["grad_names"] if case["grads"] else []
+    asked = {memory: FAMILY_NAMES[memory][naming] for memory in names}
+    gradients = ["--gradients", ",".join(asked.values())] if asked else []
+    harness.run(RETAIN, "forward", "--model", harness.MODEL / naming, "--input", write_records(case, folder), "--out", out,
+                *MESH, *gradients, ranks=RANKS)
+    found = harness.read_safetensors(out)
+    check_logits(report, name, case, found)
+    if len(case["conversations"]) == 1:
+        report.near("loss", found["loss"][1][0], case["loss"], 1e-5, name)
+    if not asked:
+        return
+    expected = harness.read_safetensors(harness.MODEL / "cases" / f"{name}.grads.safetensors")
+    for memory, stored in asked.items():
+        values = found["gradients." + stored][1]
+        sampled = "sample1024." + memory in expected
+        reference = expected["sample1024." + memory if sampled else memory][1]
+        picked = [values[i * len(values) // 1024] for i in range(1024)] if sampled else values
+        largest = max(map(abs, reference)) or 1.0
+        for got, want in zip(picked, reference):
+            report.near("gradients, relative", got / largest, want / largest, 5e-5, f"{name} {memory}")
+        norm = sum(v * v for v in values) ** 0.5
+        report.near("gradient norms, relative", norm / case["grad_l2_all_parameters"][memory], 1.0, 5e-5, f"{name} {memory}")
+
+
+def generate_case(report, name, case, folder):
+    done = harness.run(RETAIN, "generate", "--model", harness.MODEL / "hub", "--input", write_records(case, folder),
+                       "--max-new-tokens", 20, "--ignore-eos", *MESH, ranks=RANKS)
+    shape, tokens = harness.read_safetensors(harness.MODEL / "cases" / f"{name}.generate.safetensors")["new_tokens"]
+    for index, line in enumerate(done.stdout.splitlines()):
+        report.check(json.loads(line)["ids"] == list(tokens[index * shape[1]:(index + 1) * shape[1]]), f"{name}: tokens of {index}: {line}")
+    report.check(len(done.stdout.splitlines()) == shape[0], f"{name}: a line an answer")
+
+
+def run_steps(report, folder):
+    expected = json.loads((harness.RUN / "expected.json").read_text())
+    rate = expected["optimizer"]["learning_rate"]
+    experiment = pathlib.Path(folder) / "experiment.toml"
+    recipes = "".join(f'[[recipe]]\nname = "{name}"\n' for name in NAMED)
+    experiment.write_text(f'''[model]
+path = "{harness.MODEL / 'hub'}"
+[parallel]
+tensor = {TENSOR}
+pipeline = {PIPELINE}
+[train]
+learning_rate = {rate}
+warmup_ratio = {expected["optimizer"]["warmup_ratio"]}
+global_batch = {expected["records_per_step"]}
+shuffle = false
+{recipes}
+[[task]]
+name = "records"
+train = "{harness.RUN / 'records.jsonl'}"
+[store]
+path = "store"
+''')
+    log = pathlib.Path(folder) / "steps.jsonl"
+    harness.run(RETAIN, "run", experiment, "--log", log, ranks=RANKS)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    report.check(len(lines) == expected["steps"] * len(NAMED), f"{len(lines)} lines in the log")
+    for line in lines:
+        reference = expected["recipes"][line["recipe"]][line["step"]]
+        where = f"{line['recipe']} step {line['step']}"
+        report.near("step losses", line["loss"], reference["loss"], 2e-5, where)
+        report.near("step gradient norms, relative", line["grad_norm"] / reference["grad_norm"], 1.0, 1e-5, where)
+        report.near("learning rates", line["learning_rate"], reference["learning_rate"], 1e-12, where)
+
+
+FAMILY_NAMES = json.loads((harness.MODEL / "key_names.json").read_text())
+NAMINGS = ["hub", "orig"] + (["hf"] if (harness.MODEL / "hf" / "model.safetensors").exists() else [])
+NAMED = ["sa_proj", "sa_qkv", "mlp", "mlp_gate_up", "llm", "vision", "projector", "vision_projector", "full"]
+result = harness.Report()
+with tempfile.TemporaryDirectory() as scratch:
+    for case_name, one in FAMILY["cases"].items():
+        for tensor_naming in NAMINGS if RANKS == 1 else ["hub"]:
+            forward_case(result, case_name, one, tensor_naming, scratch)
+        generate_case(result, case_name, one, scratch)
+    run_steps(result, scratch)
+result.end()
