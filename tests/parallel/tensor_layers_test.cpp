@@ -163,7 +163,7 @@ TEST(TensorParallel, VocabularyArgmaxTakesTheSmallestIdAmongEquals) {
   whole[3][4] = whole[3][8] = 60.0F;
   const Range columns = even_share(10, group().size(), group().rank());
   const at::Tensor found = vocab_argmax(whole.narrow(1, columns.begin, columns.size()).contiguous(), columns, group());
-  EXPECT_TRUE(at::equal(found, at::stack({whole[0].argmax(), at::tensor(0), at::tensor(9), at::tensor(4)}).to(at::kLong)));
+  EXPECT_TRUE(at::equal(found, at::tensor({whole[0].argmax().item<std::int64_t>(), std::int64_t{0}, std::int64_t{9}, std::int64_t{4}}, at::kLong)));
 }
 
 }  // namespace
