@@ -8,6 +8,7 @@
 #include "framework/store/refs.h"
 #include "framework/store/results.h"
 #include "recipes/base_import.h"
+#include "recipes/dry_run.h"
 #include "recipes/probes/number_bias.h"
 #include "recipes/probes/number_tokens.h"
 #include "recipes/record_samples.h"
@@ -67,7 +68,6 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
       stop_(stop),
       kit_(experiment.model, mesh, experiment.dtype,
            experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful),
-      store_(experiment.store, mesh, parallel::ShardedStore::Access::write, "retain run " + experiment.file.string()),
       features_(cache_limits(experiment)),
       step_log_(mesh.world().rank() == 0 ? experiment.log : std::filesystem::path()) {
   const auto load = [&](const Task& task) {
@@ -79,11 +79,16 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
     return loaded;
   };
   for (const Recipe& recipe : experiment.recipes) select(kit_.table(), recipe.groups);  // refuses a pattern that matches nothing
-  for (const Task& task : experiment.tasks) tasks_.push_back(load(task));
+  for (const Task& task : experiment.tasks) {
+    tasks_.push_back(load(task));
+    check_task_records(*tasks_.back().records, experiment.bad_records);
+  }
   for (const Probe& probe : experiment.probes) captions_.push_back(load({probe.name, probe.data, probe.images, experiment.train}));
   for (const Benchmark& benchmark : experiment.benchmarks)
     benchmarks_.push_back({benchmark, read_questions(benchmark), framework::RecordSet::load(benchmark.data, {.images = benchmark.images}).digest()});
   if (!captions_.empty()) number_ids_ = number_tokens(kit_.builder().tokenizer());
+  store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, parallel::ShardedStore::Access::write,
+                                                    "retain run " + experiment.file.string());
   study_.title = experiment.file.stem().string();
   study_.mode = name_of(experiment.mode);
   study_.parameters = kit_.table().elements();
@@ -98,12 +103,12 @@ Curriculum::~Curriculum() = default;
 std::string Curriculum::import_base() {
   const std::string key = framework::memo_key("base", identity_of(kit_.directory()));
   std::string stage;
-  if (const auto known = store_.get_result(key)) stage = std::string(known->at("stage").as_string());
+  if (const auto known = store_->get_result(key)) stage = std::string(known->at("stage").as_string());
   if (stage.empty()) {
     log_.info("importing " + kit_.directory().string() + " into " + experiment_.store.string());
-    if (store_.is_author()) stage = write_base(store_.store(), store_.lock(), kit_.directory(), *kit_.open_weights());
+    if (store_->is_author()) stage = write_base(store_->store(), store_->lock(), kit_.directory(), *kit_.open_weights());
     stage = mesh_.world().broadcast_text(stage, 0);
-    store_.put_result(key, json::object{{"stage", stage}});
+    store_->put_result(key, json::object{{"stage", stage}});
   }
   point_branch("base", stage);
   return stage;
@@ -115,16 +120,16 @@ void Curriculum::use(const std::string& stage) {
   models::LmmOptions options;
   options.recompute_activations = experiment_.train.recompute;
   options.features = &features_;
-  const framework::StageReader reader(store_.store(), stage);
+  const framework::StageReader reader(store_->store(), stage);
   model_ = kit_.load(reader, options, true);
   model_stage_ = stage;
 }
 
 void Curriculum::point_branch(const std::string& branch, const std::string& stage) {
-  if (!store_.is_author()) return;
-  const auto ref = framework::find_ref(store_.store(), branch);
+  if (!store_->is_author()) return;
+  const auto ref = framework::find_ref(store_->store(), branch);
   if (!ref || ref->stage != stage)
-    framework::move_ref(store_.store(), store_.lock(), framework::RefKind::branch, branch, stage, "retain run");
+    framework::move_ref(store_->store(), store_->lock(), framework::RefKind::branch, branch, stage, "retain run");
 }
 
 bool Curriculum::run() {
@@ -140,7 +145,7 @@ bool Curriculum::teach_branch(const Recipe& recipe) {
   std::int64_t trained = 0;
   for (const Selected& parameter : select(kit_.table(), recipe.groups)) trained += kit_.table().find(parameter.name)->elements();
   study_.branches.push_back({recipe.name, trained, {}});
-  std::string stage = store_.resolve("base");
+  std::string stage = store_->resolve("base");
   for (const LoadedTask& task : tasks_) {
     const std::optional<std::string> taught = teach(recipe, task, stage);
     if (!taught) return false;
@@ -157,7 +162,7 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
                             {"task", task.task.name}, {"data", task.digest}, {"settings", json::parse(describe_settings(task.task.settings))},
                             {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
   const std::string key = framework::memo_key("teach", inputs);
-  if (const auto known = store_.get_result(key)) return std::string(known->at("stage").as_string());
+  if (const auto known = store_->get_result(key)) return std::string(known->at("stage").as_string());
 
   use(parent);
   model_stage_.clear();
@@ -171,10 +176,10 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
     bar->update(record.step + 1, step_note(record));
   };
   hooks.stop_requested = [&] { return stop_.load(); };
-  hooks.save = [&](std::int64_t) { running->save(store_, key, {parent}); };
+  hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
   Trainer trainer(*model_, *task.samples, task.task.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name);
   running = &trainer;
-  if (trainer.resume(store_, key)) log_.info(recipe.name + " · " + task.task.name + " goes on from step " + std::to_string(trainer.next_step()));
+  if (trainer.resume(*store_, key)) log_.info(recipe.name + " · " + task.task.name + " goes on from step " + std::to_string(trainer.next_step()));
   const std::int64_t first = trainer.next_step();
   if (mesh_.world().rank() == 0) step_log_.begin_stage(recipe.name, task.task.name, first);
   bar = std::make_unique<framework::Progress>(recipe.name + " · " + task.task.name, trainer.total_steps(), mesh_.world().rank() == 0);
@@ -193,9 +198,9 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   std::map<std::string, bool> trained;
   for (const Selected& parameter : trainer.selected()) trained[parameter.name] = true;
   const auto arrays = parallel::arrays_of(kit_.table(), model_->parameters(), [&](const std::string& name) { return trained.contains(name); });
-  const std::string stage = store_.commit(std::move(draft), arrays, recipe.name, recipe.name + " learned " + task.task.name);
-  store_.put_result(key, json::object{{"stage", stage}});
-  store_.clear_progress(key);
+  const std::string stage = store_->commit(std::move(draft), arrays, recipe.name, recipe.name + " learned " + task.task.name);
+  store_->put_result(key, json::object{{"stage", stage}});
+  store_->clear_progress(key);
   model_stage_ = stage;
   return stage;
 }
@@ -213,10 +218,10 @@ double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmar
       "evaluate", json::object{{"stage", stage}, {"data", loaded.digest}, {"metric", benchmark.metric}, {"limit", benchmark.limit},
                                {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
                                {"dtype", std::string(framework::name_of(experiment_.dtype))}});
-  if (const auto known = store_.get_result(key)) return known->at("score").to_number<double>();
+  if (const auto known = store_->get_result(key)) return known->at("score").to_number<double>();
   use(stage);
   const Evaluation evaluation = evaluate(*model_, kit_.builder(), benchmark, loaded.questions, experiment_.evaluation_batch);
-  store_.put_result(key, to_json(evaluation));
+  store_->put_result(key, to_json(evaluation));
   return evaluation.score;
 }
 
@@ -226,15 +231,15 @@ double Curriculum::probe_stage(const std::string& stage, std::size_t probe) {
   const std::string key = framework::memo_key("probe", json::object{{"stage", stage}, {"probe", "number_bias"}, {"data", captions.digest},
                                                                     {"limit", limit}, {"mode", name_of(experiment_.mode)},
                                                                     {"dtype", std::string(framework::name_of(experiment_.dtype))}});
-  if (const auto known = store_.get_result(key)) return known->at("mean_probability").to_number<double>();
+  if (const auto known = store_->get_result(key)) return known->at("mean_probability").to_number<double>();
   use(stage);
   const double bias = number_bias(*model_, *captions.samples, number_ids_, limit, experiment_.evaluation_batch);
-  store_.put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
+  store_->put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
   return bias;
 }
 
 void Curriculum::keep_study() {
-  if (!store_.is_author()) return;
+  if (!store_->is_author()) return;
   const std::filesystem::path file = experiment_.store / "study.json";
   const std::filesystem::path fresh = experiment_.store / "study.json.new";
   std::ofstream(fresh, std::ios::binary) << framework::pretty(framework::to_json(study_));

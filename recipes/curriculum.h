@@ -51,7 +51,7 @@ class Curriculum {
   const framework::Log& log_;
   const std::atomic<bool>& stop_;
   ModelKit kit_;
-  parallel::ShardedStore store_;
+  std::unique_ptr<parallel::ShardedStore> store_;
   models::FeatureCache features_;
   StepLog step_log_;
   std::vector<LoadedTask> tasks_;

@@ -33,10 +33,7 @@ std::optional<Error> probe_image(const std::filesystem::path& file) {
 
 json::object check_task(const Experiment& experiment, const Task& task) {
   const auto records = framework::RecordSet::load(task.train, {.images = task.images});
-  framework::CheckOptions options;
-  options.policy = experiment.bad_records == OnBad::stop ? framework::BadRecordPolicy::fatal : framework::BadRecordPolicy::skip;
-  options.probe_image = probe_image;
-  const framework::CheckReport report = framework::check_records(records, options);
+  const framework::CheckReport report = check_task_records(records, experiment.bad_records);
   json::array faults;
   for (const framework::RecordFault& fault : report.faults) faults.emplace_back(fault.error.what());
   const auto usable = static_cast<std::int64_t>(report.usable.size());
@@ -49,16 +46,13 @@ json::object check_task(const Experiment& experiment, const Task& task) {
           {"global_batch", task.settings.global_batch}, {"digest", records.digest()}, {"faults", std::move(faults)}};
 }
 
-/// What is wrong with a file that a model alone does without; empty when nothing is.
-template <class Load>
-void check_optional(const Load& load, const char* what, bool required, json::array& notes) {
-  try {
-    load();
-  } catch (const Error& error) {
-    const bool absent = std::string(error.what()).find("absent") != std::string::npos || error.kind() == ErrorKind::io;
-    if (required || !absent) throw;
-    notes.emplace_back(std::string("no ") + what + ": the model alone was checked");
-  }
+/// Tokenizer and processor, which a model alone may lack.
+void check_companions(const Experiment& experiment, const models::LmmConfig& config, bool required, json::array& notes) {
+  const auto has = [&](const char* name) { return std::filesystem::exists(experiment.model / name); };
+  if (required || has("tokenizer.json") || has("vocab.json")) framework::Tokenizer::load(experiment.model);
+  else notes.emplace_back("no tokenizer: the model alone was checked");
+  if (!framework::has_processor_file(experiment.model)) notes.emplace_back("no processor file: the model's configuration says how pictures are cut");
+  models::read_processor(experiment.model, config);
 }
 
 json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& table, const TrainSettings& settings,
@@ -81,6 +75,13 @@ json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& t
 
 }  // namespace
 
+framework::CheckReport check_task_records(const framework::RecordSet& records, OnBad bad_records) {
+  framework::CheckOptions options;
+  options.policy = bad_records == OnBad::stop ? framework::BadRecordPolicy::fatal : framework::BadRecordPolicy::skip;
+  options.probe_image = probe_image;
+  return framework::check_records(records, options);
+}
+
 json::object dry_run(const Experiment& experiment, parallel::Communicator& world) {
   if (experiment.model.empty())
     throw Error(ErrorKind::config_invalid, {"model.path is not set", "a model directory", "nothing", "name it in [model] or with --set model.path=DIR"});
@@ -93,9 +94,7 @@ json::object dry_run(const Experiment& experiment, parallel::Communicator& world
 
   json::array notes, recipes, tasks, benchmarks, parameters;
   const bool needs_text = !experiment.tasks.empty() || !experiment.benchmarks.empty();
-  check_optional([&] { framework::Tokenizer::load(experiment.model); }, "tokenizer", needs_text, notes);
-  if (needs_text || framework::has_processor_file(experiment.model)) models::read_processor(experiment.model, config);
-  else notes.emplace_back("no preprocessor_config.json: the model's own configuration says how pictures are cut");
+  check_companions(experiment, config, needs_text, notes);
 
   std::map<std::string, std::vector<std::string>> trained_by;
   for (const Recipe& recipe : experiment.recipes) recipes.push_back(recipe_plan(recipe, table, experiment.train, shape, trained_by));

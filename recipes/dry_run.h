@@ -2,7 +2,7 @@
 // Everything that can be checked before training, and the plan that would be carried out.
 #pragma once
 #include "framework/base/json.h"
-#include "framework/base/log.h"
+#include "framework/data/record_set.h"
 #include "parallel/mesh.h"
 #include "recipes/experiment.h"
 
@@ -17,5 +17,9 @@ framework::json::object dry_run(const Experiment& experiment, parallel::Communic
 
 /// The same for people.
 std::string describe_plan(const framework::json::object& plan);
+
+/// Every record parsed and validated, every image's header read; nothing is left for training to stumble over but damaged pixels.
+/// With OnBad::stop throws the first fault.
+framework::CheckReport check_task_records(const framework::RecordSet& records, OnBad bad_records);
 
 }  // namespace retain::recipes
