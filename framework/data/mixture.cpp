@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads sampling strategies such as "first:10%" and "end:100-end:50".
 #include "framework/data/mixture.h"
 
 #include <algorithm>

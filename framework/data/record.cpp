@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// From JSON to a Record, and the rules that a usable record keeps.
 #include "framework/data/record.h"
 
 #include <utility>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A scan for the ends of records: brackets and strings only, the rest is left to the JSON parser.
 #include "framework/data/record_file.h"
 
 #include <algorithm>

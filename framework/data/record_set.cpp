@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opens data files and mixtures, and hands records out one by one.
 #include "framework/data/record_set.h"
 
 #include <yaml-cpp/yaml.h>

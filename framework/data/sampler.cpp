@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Seeded orders of records and their division into steps.
 #include "framework/data/sampler.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Leftmost-longest search for added tokens, by first byte.
 #include "framework/text/added_tokens.h"
 
 #include <unicode/uchar.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table between bytes and the characters of byte-level vocabularies.
 #include "framework/text/byte_level.h"
 
 #include "framework/text/utf8.h"

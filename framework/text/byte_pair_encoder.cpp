@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Byte-pair merging: a hash table from pairs to ranks, scans for short words, a heap for long ones.
 #include "framework/text/byte_pair_encoder.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Unicode normal forms through ICU, skipped where the bytes alone show that nothing changes.
 #include "framework/text/normalizer.h"
 
 #include <unicode/bytestream.h>

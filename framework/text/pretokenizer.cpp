@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Splits text with PCRE2 so that it falls apart as Oniguruma would have it.
 #include "framework/text/pretokenizer.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8

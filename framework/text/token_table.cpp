@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The hash table of a vocabulary.
 #include "framework/text/token_table.h"
 
 #include <algorithm>

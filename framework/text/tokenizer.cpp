@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Text through added tokens, normaliser, split and merges; ids back to text.
 #include "framework/text/tokenizer.h"
 
 #include <utility>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// UTF-8 after table 3-7 of the Unicode standard.
 #include "framework/text/utf8.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Vocabulary and merges into hash tables, with every contradiction named.
 #include "framework/text/vocabulary_builder.h"
 
 #include <utility>

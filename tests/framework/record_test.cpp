@@ -12,6 +12,7 @@
 #include "framework/base/random.h"
 #include "framework/data/mixture.h"
 #include "framework/data/record_set.h"
+#include "tests/support/scratch.h"
 
 namespace retain::framework {
 namespace {
@@ -22,14 +23,6 @@ const fs::path kRecords = fs::path(RETAIN_FIXTURES) / "records";
 /// A folder of its own for each test.
 class RecordTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) / ("retain_records_" + std::string(test->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   fs::path write(const std::string& name, const std::string& text) const {
     fs::remove(folder_ / name);  // truncating a file makes some file systems write it to the disk at once
     std::ofstream(folder_ / name, std::ios::binary) << text;
@@ -44,7 +37,8 @@ class RecordTest : public testing::Test {
     return write(name, text);
   }
 
-  fs::path folder_;
+  tests::Scratch scratch_;
+  fs::path folder_ = scratch_.path();
 };
 
 std::vector<std::string> ids_of(const RecordSet& records) {
