@@ -38,6 +38,8 @@ class BatchLoader {
   const std::vector<std::int64_t>& wait(const framework::Cursor& cursor);
   /// Packs what wait() made ready, without the slots marked in `left_out` (agreed on by all ranks), and begins with `next`.
   LoadedBatch pack(const std::vector<bool>& left_out, const std::optional<framework::Cursor>& next);
+  /// Slots of the global batch that wait() made ready.
+  std::int64_t slots() const noexcept { return static_cast<std::int64_t>(ready_.records.size()); }
   /// What a failed slot's error said.
   const std::string& reason(std::size_t failure) const { return ready_.reasons.at(failure); }
 

@@ -101,15 +101,15 @@ TrainOutcome Trainer::run() {
   }
   outcome.next_step = next_step_;
   outcome.finished = next_step_ == total_steps_;
+  outcome.savings = std::exchange(savings_, {});
   if (!outcome.finished && saved != next_step_ && hooks_.save) hooks_.save(next_step_);
   return outcome;
 }
 
 /// Waits for the batch of this step, then lets all ranks agree on which of its samples are missing and on whether to stop.
 Trainer::Control Trainer::agree(std::vector<bool>& left_out) {
-  const Cursor cursor = sampler_.at(next_step_);
-  const std::vector<std::int64_t>& failed = loader_.wait(cursor);
-  const std::int64_t slots = static_cast<std::int64_t>(sampler_.batch(cursor).size());
+  const std::vector<std::int64_t>& failed = loader_.wait(sampler_.at(next_step_));
+  const std::int64_t slots = loader_.slots();
   at::Tensor flags = at::zeros({slots + 1}, at::kInt);
   auto* flag = flags.data_ptr<std::int32_t>();
   for (std::size_t i = 0; i < failed.size(); ++i) {
@@ -140,6 +140,8 @@ StepRecord Trainer::take_step(const LoadedBatch& batch) {
   record.loss = result.loss;
   record.grad_norm = result.grad_norm;
   record.skipped = result.skipped;
+  savings_.backward_passes += result.savings.backward_passes;
+  savings_.gradient_bytes += result.savings.gradient_bytes;
   if (result.skipped)
     log_.info("step " + std::to_string(next_step_) + " was skipped: not finite" +
               (result.non_finite.empty() ? std::string() : " in " + result.non_finite.front()));

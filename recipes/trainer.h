@@ -29,6 +29,7 @@ struct TrainOutcome {
   bool finished = false;            ///< false: asked to stop, and saved
   std::int64_t skipped_steps = 0;   ///< in this run, not finite
   std::int64_t left_out = 0;        ///< in this run, records whose pictures could not be read
+  parallel::PipelineSavings savings;  ///< in this run and on this rank: what freezing spared
 };
 
 class Trainer {
@@ -73,6 +74,7 @@ class Trainer {
   std::int64_t total_steps_ = 0;
   std::int64_t warmup_steps_ = 0;
   std::int64_t next_step_ = 0;
+  parallel::PipelineSavings savings_;
   TrainStep step_;
   BatchLoader loader_;
 };

@@ -102,7 +102,7 @@ std::unique_ptr<models::Lmm> tiny_model(const models::LmmConfig& config, const p
 
 models::Sample TinyRecords::sample(std::int64_t record, bool with_pixels) const {
   const char kind = kinds_.at(static_cast<std::size_t>(record));
-  if (kind == 'b')
+  if (kind == 'b' || (kind == 'p' && with_pixels))
     throw framework::Error(framework::ErrorKind::image_corrupt, where(record) + " has an unreadable picture");
   framework::Random random(5, "record/" + std::to_string(record));
   models::Sample sample;
@@ -114,7 +114,7 @@ models::Sample TinyRecords::sample(std::int64_t record, bool with_pixels) const 
     }
   };
   say(1 + random.below(4), false);
-  if (kind == 'i') {
+  if (kind == 'i' || kind == 'p') {
     sample.images.push_back(image_of(config_, record, random, with_pixels));
     sample.ids.insert(sample.ids.end(), static_cast<std::size_t>(sample.images[0].tokens), config_.image_token);
     sample.labels.insert(sample.labels.end(), static_cast<std::size_t>(sample.images[0].tokens), -100);

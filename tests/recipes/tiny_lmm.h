@@ -28,7 +28,7 @@ at::Tensor slice_of(const parallel::ParameterSpec& spec, const at::Tensor& whole
 /// Records of different lengths with pictures of different sizes. The kinds repeat: 'i' one picture, 't' text alone.
 class TinyRecords final : public recipes::SampleSource {
  public:
-  /// `kinds`: one letter a record; 'b' stands for a record that cannot be read.
+  /// `kinds`: one letter a record; 'b' cannot be read at all, 'p' has pixels that cannot be read.
   TinyRecords(models::LmmConfig config, std::string kinds) : config_(std::move(config)), kinds_(std::move(kinds)) {}
   std::int64_t size() const override { return static_cast<std::int64_t>(kinds_.size()); }
   models::Sample sample(std::int64_t record, bool with_pixels) const override;

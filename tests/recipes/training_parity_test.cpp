@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -28,8 +29,14 @@ using models::SafetensorsDirectory;
 using parallel::Mesh;
 using parallel::MeshShape;
 
-const std::filesystem::path kTraining = std::filesystem::path(RETAIN_FIXTURES) / "training";
-const std::filesystem::path kModel = std::filesystem::path(RETAIN_FIXTURES) / "models/llava_onevision/hub";
+/// RETAIN_ORACLE names another set of fixtures in the oracle's own layout (other sizes, heads, pictures).
+std::filesystem::path place(const char* in_oracle, const char* in_fixtures) {
+  const char* oracle = std::getenv("RETAIN_ORACLE");
+  return oracle ? std::filesystem::path(oracle) / in_oracle : std::filesystem::path(RETAIN_FIXTURES) / in_fixtures;
+}
+
+const std::filesystem::path kTraining = place("E_training", "training");
+const std::filesystem::path kModel = place("D_models/llava_onevision/hub", "models/llava_onevision/hub");
 constexpr int kSteps = 8;
 constexpr int kAccumulation = 2;
 constexpr int kBatches = 5;
