@@ -74,6 +74,28 @@ double Random::normal() {
   }
 }
 
+void Random::fill_normal(std::span<float> values) {
+  const auto low = [](std::uint64_t word) { return static_cast<std::uint32_t>(word); };
+  const auto high = [](std::uint64_t word) { return static_cast<std::uint32_t>(word >> 32); };
+  const auto centred = [](std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-31 - 1.0; };
+  position_ += position_ % 2;  // whole blocks only
+  std::size_t filled = 0;
+  while (filled < values.size()) {
+    const std::uint64_t block = position_ / 2;
+    position_ += 2;
+    const auto words = philox4x32({low(block), high(block), low(stream_), high(stream_)}, {low(seed_), high(seed_)});
+    for (std::size_t pair = 0; pair < 2; ++pair) {
+      const double u = centred(words[2 * pair]);
+      const double v = centred(words[2 * pair + 1]);
+      const double square = u * u + v * v;
+      if (square >= 1.0) continue;
+      const double scale = std::sqrt(-2.0 * portable_log(square) / square);
+      if (filled < values.size()) values[filled++] = static_cast<float>(u * scale);
+      if (filled < values.size()) values[filled++] = static_cast<float>(v * scale);
+    }
+  }
+}
+
 std::int64_t Random::below(std::int64_t n) {
   if (n <= 0) throw Error(ErrorKind::internal, "a random number below " + std::to_string(n) + " was asked for");
   // Lemire's multiplication; the products whose low half falls under 2^64 mod n would be over-represented.

@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ class Random {
   double uniform();
   /// Standard normal (polar method). Only exact and correctly rounded operations, so equal on every IEEE machine.
   double normal();
+  /// Standard normals by the same method, both values of each pair kept; several times faster than normal() one by one.
+  void fill_normal(std::span<float> values);
   /// Uniform in [0, n) without bias. Throws Error(internal) unless n > 0.
   std::int64_t below(std::int64_t n);
   /// A uniform order of 0 … n-1 (Fisher-Yates). Throws Error(internal) when n < 0.

@@ -42,9 +42,14 @@ class TensorSource {
   const TensorInfo* find(const std::string& name) const;
 
   /// A slice along one dimension: every index of the other dimensions, [begin, end) of `dimension`; row-major.
-  std::vector<std::byte> read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
-                                    std::int64_t end) const;
+  virtual std::vector<std::byte> read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
+                                            std::int64_t end) const;
   std::vector<std::byte> read_all(const std::string& name) const;
+
+  /// A tensor as messages name it: by the name and file the user knows.
+  virtual std::string describe(const std::string& name) const { return "tensor " + name; }
+  /// Tensors that are there, that no name of the table fits, and that may not be passed over, as messages name them.
+  virtual std::vector<std::string> surplus() const { return {}; }
 };
 
 /// Throws Error(internal) unless [first, first + bytes / element) lies in the tensor and bytes is a whole number of elements.

@@ -7,6 +7,7 @@ namespace retain::launch {
 void add_commands(CLI::App& app, Action& action) {
   add_tokenize(app, action);
   add_score(app, action);
+  add_init_model(app, action);
   add_doctor(app, action);
 }
 

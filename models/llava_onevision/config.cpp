@@ -197,6 +197,7 @@ LmmConfig read_original_config(const ConfigFields& fields, const std::filesystem
   only("mm_patch_merge_type", "spatial_unpad");
   only("mm_vision_select_feature", "patch");
   LmmConfig config;
+  config.naming = "orig";
   config.text = read_qwen2(fields);
   const TowerSource tower = find_tower(fields, directory);
   config.vision = read_siglip(ConfigFields(tower.fields(), tower.file, tower.path), kSiglipBase);

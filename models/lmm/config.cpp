@@ -54,6 +54,16 @@ const Style& style_of(const ConfigFields& fields) {
 
 }  // namespace
 
+LmmConfig read_config_file(const std::filesystem::path& file) {
+  const json::value document = framework::read_json(file);
+  const json::object* object = document.if_object();
+  if (!object)
+    throw Error(ErrorKind::config_invalid, {file.string() + " is not a configuration", "a JSON object",
+                                            std::string(json::to_string(document.kind())), "download the file again"});
+  const ConfigFields fields(*object, file.string(), "");
+  return style_of(fields).read(fields, file.parent_path());
+}
+
 LmmConfig read_config(const std::filesystem::path& directory) {
   const std::filesystem::path file = directory / "config.json";
   if (!std::filesystem::exists(file))
@@ -61,22 +71,14 @@ LmmConfig read_config(const std::filesystem::path& directory) {
                 {directory.string() + " holds no config.json", "a Hugging Face model directory",
                  std::filesystem::is_directory(directory) ? "a folder without that file" : "no such folder",
                  "name the folder that holds config.json and the safetensors files"});
-  const json::value document = framework::read_json(file);
-  const json::object* object = document.if_object();
-  if (!object)
-    throw Error(ErrorKind::config_invalid, {file.string() + " is not a configuration", "a JSON object",
-                                            std::string(json::to_string(document.kind())), "download the file again"});
-  const ConfigFields fields(*object, file.string(), "");
-  LmmConfig config = style_of(fields).read(fields, directory);
-
+  LmmConfig config = read_config_file(file);
   const std::filesystem::path generation = directory / "generation_config.json";
-  if (std::filesystem::exists(generation)) {
-    const json::value settings = framework::read_json(generation);
-    if (!settings.is_object()) throw Error(ErrorKind::config_invalid, generation.string() + " is not a JSON object");
-    const std::vector<std::int64_t> ends =
-        ConfigFields(settings.get_object(), generation.string(), "").integers("eos_token_id");
-    if (!ends.empty()) config.eos_tokens = ends;
-  }
+  if (!std::filesystem::exists(generation)) return config;
+  const json::value settings = framework::read_json(generation);
+  if (!settings.is_object()) throw Error(ErrorKind::config_invalid, generation.string() + " is not a JSON object");
+  const std::vector<std::int64_t> ends =
+      ConfigFields(settings.get_object(), generation.string(), "").integers("eos_token_id");
+  if (!ends.empty()) config.eos_tokens = ends;
   return config;
 }
 

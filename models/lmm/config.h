@@ -64,11 +64,15 @@ struct LmmConfig {
   std::optional<std::int64_t> max_tiles;                       ///< 9 for "anyres_max_9"; empty: no limit
   std::vector<std::int64_t> eos_tokens;                        ///< generation stops at any of these
   framework::DType stored_dtype = framework::DType::float32;   ///< the file's `dtype` / `torch_dtype`
+  std::string naming = "hub";                                  ///< tensor names that go with this config.json: "hub" or "orig"
 };
 
 /// Reads DIR/config.json (and generation_config.json for eos_tokens if present) in the transformers-5, transformers-4 (hub)
 /// or original LLaVA naming. Errors: io; config_invalid (not JSON, a missing or senseless field, named);
 /// config_unsupported (another architecture; lists those supported).
 LmmConfig read_config(const std::filesystem::path& directory);
+/// The same from a configuration file of any name, without a generation_config.json; other files it needs (tower, tokenizer)
+/// are looked for beside it.
+LmmConfig read_config_file(const std::filesystem::path& file);
 
 }  // namespace retain::models

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/weights/directory_source.h"
 
+#include <cstring>
+
 #include "framework/base/error.h"
 #include "models/lmm/table.h"
 
 namespace retain::models {
+
+using framework::Error;
+using framework::ErrorKind;
 
 DirectorySource::DirectorySource(const std::filesystem::path& directory, const LmmConfig& config)
     : directory_(directory), files_(directory) {
@@ -21,26 +26,34 @@ DirectorySource::DirectorySource(const std::filesystem::path& directory, const L
     else
       surplus_.push_back(name);
   }
+  for (const std::string& name : expected)
+    if (const auto found = stored_.find(name); found != stored_.end()) {
+      const StoredTensor* tensor = files_.find(found->second);
+      tensors_.push_back({name, tensor->dtype, tensor->shape});
+    }
 }
 
-std::vector<std::string> DirectorySource::names() const {
-  std::vector<std::string> names;
-  for (const auto& [canonical, stored] : stored_) names.push_back(canonical);
-  return names;
-}
-
-std::optional<TensorInfo> DirectorySource::find(const std::string& name) const {
+const std::string& DirectorySource::stored(const std::string& name) const {
   const auto found = stored_.find(name);
-  if (found == stored_.end()) return std::nullopt;
-  const StoredTensor* tensor = files_.find(found->second);
-  return TensorInfo{tensor->dtype, tensor->shape};
+  if (found == stored_.end()) throw Error(ErrorKind::checkpoint_missing_tensor, "there is no " + describe(name));
+  return found->second;
 }
 
-at::Tensor DirectorySource::read(const std::string& name, int dimension, parallel::Range range) const {
-  const auto found = stored_.find(name);
-  if (found == stored_.end())
-    throw framework::Error(framework::ErrorKind::checkpoint_missing_tensor, "there is no " + describe(name));
-  return files_.read(found->second, dimension, range);
+void DirectorySource::read(const std::string& name, std::int64_t first, std::span<std::byte> out) const {
+  const std::string& key = stored(name);
+  const StoredTensor& tensor = *files_.find(key);
+  framework::check_range({name, tensor.dtype, tensor.shape}, first, out.size());
+  if (out.empty()) return;
+  std::memcpy(out.data(), files_.bytes(key).data() + first * framework::size_of(tensor.dtype), out.size());
+  bytes_read_ += static_cast<std::int64_t>(out.size());
+}
+
+std::vector<std::byte> DirectorySource::read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
+                                                   std::int64_t end) const {
+  const std::string& key = stored(name);
+  std::vector<std::byte> slice = slice_bytes(files_.bytes(key), *files_.find(key), dimension, {begin, end});
+  bytes_read_ += static_cast<std::int64_t>(slice.size());
+  return slice;
 }
 
 std::string DirectorySource::describe(const std::string& name) const {

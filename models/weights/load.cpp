@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "framework/base/error.h"
@@ -30,7 +31,7 @@ std::string listing(const std::vector<std::string>& names) {
   return text;
 }
 
-void check_tensor(const WeightSource& source, const ParameterSpec& row, const TensorInfo& info) {
+void check_tensor(const framework::TensorSource& source, const ParameterSpec& row, const framework::TensorInfo& info) {
   if (info.shape != row.shape)
     throw Error(
         ErrorKind::checkpoint_shape_mismatch,
@@ -74,8 +75,8 @@ std::int64_t global_index(const ParameterSpec& row, int dimension, Range range, 
   return local / slice_run * whole_run + range.begin * inner + local % slice_run;
 }
 
-void refuse_non_finite(const WeightSource& source, const ParameterSpec& row, const at::Tensor& slice, int dimension,
-                       Range range) {
+void refuse_non_finite(const framework::TensorSource& source, const ParameterSpec& row, const at::Tensor& slice,
+                       int dimension, Range range) {
   const std::int64_t local = first_non_finite(slice);
   if (local < 0) return;
   const double value = slice.flatten()[local].item<double>();
@@ -105,7 +106,29 @@ std::int64_t first_non_finite(const at::Tensor& tensor) {
   }
 }
 
-void check_source(const WeightSource& source, const parallel::ParameterTable& table) {
+at::Tensor read_tensor(const framework::TensorSource& source, const std::string& name, int dimension, Range range) {
+  const framework::TensorInfo* info = source.find(name);
+  if (!info) throw Error(ErrorKind::checkpoint_missing_tensor, "there is no " + source.describe(name));
+  std::vector<std::int64_t> shape = info->shape;
+  std::int64_t first = 0;
+  const auto cut = static_cast<std::size_t>(std::max(dimension, 0));
+  if (dimension >= 0) {
+    first = range.begin;
+    for (std::size_t i = 1; i < shape.size(); ++i) first *= shape[i];
+    shape.at(cut) = range.size();
+  }
+  at::Tensor slice = at::empty(shape, at::TensorOptions().dtype(scalar_type_of(info->dtype)));
+  if (slice.numel() == 0) return slice;
+  if (dimension <= 0) {  // rows lie together
+    source.read(name, first, {static_cast<std::byte*>(slice.data_ptr()), slice.nbytes()});
+    return slice;
+  }
+  const std::vector<std::byte> bytes = source.read_slice(name, cut, range.begin, range.end);
+  std::memcpy(slice.data_ptr(), bytes.data(), bytes.size());
+  return slice;
+}
+
+void check_source(const framework::TensorSource& source, const parallel::ParameterTable& table) {
   std::vector<std::string> missing;
   for (const ParameterSpec& row : table.rows())
     if (!source.find(row.name)) missing.push_back(source.describe(row.name));
@@ -123,14 +146,14 @@ void check_source(const WeightSource& source, const parallel::ParameterTable& ta
   for (const ParameterSpec& row : table.rows()) check_tensor(source, row, *source.find(row.name));
 }
 
-void check_finite(const WeightSource& source, const parallel::ParameterTable& table, int parts, int part) {
+void check_finite(const framework::TensorSource& source, const parallel::ParameterTable& table, int parts, int part) {
   for (std::size_t i = static_cast<std::size_t>(part); i < table.rows().size(); i += static_cast<std::size_t>(parts)) {
     const ParameterSpec& row = table.rows()[i];
-    refuse_non_finite(source, row, source.read(row.name, -1, {}), -1, {});
+    refuse_non_finite(source, row, read_tensor(source, row.name), -1, {});
   }
 }
 
-parallel::ParameterSet load_parameters(const WeightSource& source, const parallel::ParameterTable& table,
+parallel::ParameterSet load_parameters(const framework::TensorSource& source, const parallel::ParameterTable& table,
                                        int tensor_rank, int pipeline_stage, const LoadOptions& options) {
   check_source(source, table);
   std::vector<parallel::Parameter> parameters;
@@ -138,7 +161,7 @@ parallel::ParameterSet load_parameters(const WeightSource& source, const paralle
     if (!row.held_by(pipeline_stage)) continue;
     const int dimension = row.cut_dimension;
     const Range range = dimension < 0 ? Range{} : row.cuts.at(static_cast<std::size_t>(tensor_rank));
-    at::Tensor slice = source.read(row.name, dimension, range);
+    at::Tensor slice = read_tensor(source, row.name, dimension, range);
     if (options.check_finite) refuse_non_finite(source, row, slice, dimension, range);
     parameters.push_back({row, slice.to(scalar_type_of(row.dtype))});
   }

@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a source of weights to the parameters one rank holds.
+// From a source of weights (a model directory, a stage of a store, a blend) to the parameters one rank holds.
 #pragma once
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
-#include "framework/base/dtype.h"
+#include "framework/store/tensor_source.h"
 #include "models/lmm/config.h"
-#include "models/weights/source.h"
 #include "parallel/parameter.h"
 
 namespace retain::models {
 
+/// A new contiguous tensor of the stored dtype: rows `range` of `dimension`, the whole tensor for dimension -1.
+at::Tensor read_tensor(const framework::TensorSource& source, const std::string& name, int dimension = -1,
+                       parallel::Range range = {});
+
 /// Compares a source with a table: Error checkpoint_missing_tensor, checkpoint_surplus_tensor,
 /// checkpoint_shape_mismatch, each naming the tensors; config_unsupported where weights are not floating-point numbers.
-void check_source(const WeightSource& source, const parallel::ParameterTable& table);
+void check_source(const framework::TensorSource& source, const parallel::ParameterTable& table);
 
 /// Reads every tensor once and throws Error(checkpoint_non_finite) naming the first that holds NaN or infinity, with
 /// its flat index. Tensors [part, part + parts, part + 2·parts, …] only, so that ranks can share the work.
-void check_finite(const WeightSource& source, const parallel::ParameterTable& table, int parts = 1, int part = 0);
+void check_finite(const framework::TensorSource& source, const parallel::ParameterTable& table, int parts = 1,
+                  int part = 0);
 
 /// Flat index of the first NaN or infinity of a contiguous floating-point tensor; -1 when there is none.
 std::int64_t first_non_finite(const at::Tensor& tensor);
@@ -29,7 +36,7 @@ struct LoadOptions {
 /// The parameters of a rank: its slices of the tensors its pipeline stage holds, converted to each row's dtype, none of
 /// them requiring a gradient. Reads no other bytes. Throws as check_source (which it calls) and, with check_finite, as
 /// check_finite does.
-parallel::ParameterSet load_parameters(const WeightSource& source, const parallel::ParameterTable& table,
+parallel::ParameterSet load_parameters(const framework::TensorSource& source, const parallel::ParameterTable& table,
                                        int tensor_rank, int pipeline_stage, const LoadOptions& options = {});
 
 /// The same from a model directory.

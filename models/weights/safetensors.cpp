@@ -129,12 +129,12 @@ std::span<const std::byte> SafetensorsDirectory::bytes(const std::string& name) 
   return where.file->bytes(*where.tensor);
 }
 
-at::Tensor SafetensorsDirectory::read(const std::string& name, int dimension, Range range) const {
+at::Tensor SafetensorsDirectory::read(const std::string& name) const {
   const Place& where = place(name);
-  at::Tensor slice =
-      copy_slice(where.file->bytes(*where.tensor), where.tensor->dtype, where.tensor->shape, dimension, range);
-  bytes_read_ += static_cast<std::int64_t>(slice.nbytes());
-  return slice;
+  at::Tensor copy = at::empty(where.tensor->shape, at::TensorOptions().dtype(scalar_type_of(where.tensor->dtype)));
+  const std::span<const std::byte> source = where.file->bytes(*where.tensor);
+  if (!source.empty()) std::memcpy(copy.data_ptr(), source.data(), source.size());
+  return copy;
 }
 
 at::ScalarType scalar_type_of(DType dtype) {
@@ -170,30 +170,21 @@ DType dtype_of(at::ScalarType type) {
   throw Error(ErrorKind::internal, "a tensor of an element type that Retain has no name for");
 }
 
-at::Tensor copy_slice(std::span<const std::byte> bytes, DType dtype, const std::vector<std::int64_t>& shape,
-                      int dimension, Range range) {
-  std::vector<std::int64_t> local = shape;
-  std::int64_t outer = 1, inner = framework::size_of(dtype), length = 1;  // inner: bytes of one row of `dimension`
-  if (dimension >= 0) {
-    const auto cut = static_cast<std::size_t>(dimension);
-    if (cut >= shape.size() || range.begin < 0 || range.end < range.begin || range.end > shape[cut])
-      throw Error(ErrorKind::internal, "a slice outside its tensor of shape " + framework::to_string(shape));
-    for (std::size_t i = 0; i < cut; ++i) outer *= shape[i];
-    for (std::size_t i = cut + 1; i < shape.size(); ++i) inner *= shape[i];
-    length = shape[cut];
-    local[cut] = range.size();
-  } else {
-    for (const std::int64_t size : shape) inner *= size;
-    range = {0, 1};
-  }
-  at::Tensor copy = at::empty(local, at::TensorOptions().dtype(scalar_type_of(dtype)));
-  auto* target = static_cast<std::byte*>(copy.data_ptr());
-  const auto run = static_cast<std::size_t>(inner * range.size());
-  if (run == 0) return copy;
+std::vector<std::byte> slice_bytes(std::span<const std::byte> whole, const StoredTensor& tensor, std::size_t dimension,
+                                   Range range) {
+  if (dimension >= tensor.shape.size() || range.begin < 0 || range.end < range.begin ||
+      range.end > tensor.shape[dimension])
+    throw Error(ErrorKind::internal, "a slice outside its tensor of shape " + framework::to_string(tensor.shape));
+  std::int64_t outer = 1, inner = framework::size_of(tensor.dtype);  // inner: bytes of one row of `dimension`
+  for (std::size_t i = 0; i < dimension; ++i) outer *= tensor.shape[i];
+  for (std::size_t i = dimension + 1; i < tensor.shape.size(); ++i) inner *= tensor.shape[i];
+  const std::int64_t run = inner * range.size();
+  std::vector<std::byte> slice(static_cast<std::size_t>(outer * run));
+  if (slice.empty()) return slice;
   for (std::int64_t i = 0; i < outer; ++i)
-    std::memcpy(target + static_cast<std::size_t>(i) * run,
-                bytes.data() + static_cast<std::size_t>((i * length + range.begin) * inner), run);
-  return copy;
+    std::memcpy(slice.data() + i * run, whole.data() + (i * tensor.shape[dimension] + range.begin) * inner,
+                static_cast<std::size_t>(run));
+  return slice;
 }
 
 }  // namespace retain::models

@@ -51,11 +51,8 @@ class SafetensorsDirectory {
   const std::filesystem::path& file_of(const std::string& name) const;
   /// All bytes of a tensor, in place.
   std::span<const std::byte> bytes(const std::string& name) const;
-  /// A new contiguous tensor of the stored dtype with the rows `range` of `dimension`, or the whole tensor for
-  /// dimension -1.
-  at::Tensor read(const std::string& name, int dimension = -1, parallel::Range range = {}) const;
-  /// Bytes copied by read() so far.
-  std::int64_t bytes_read() const noexcept { return bytes_read_; }
+  /// A new contiguous tensor of the stored dtype.
+  at::Tensor read(const std::string& name) const;
 
  private:
   SafetensorsDirectory() = default;
@@ -67,7 +64,6 @@ class SafetensorsDirectory {
   const Place& place(const std::string& name) const;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Place> places_;
-  mutable std::int64_t bytes_read_ = 0;
 };
 
 /// torch's element type for ours.
@@ -75,8 +71,8 @@ at::ScalarType scalar_type_of(framework::DType dtype);
 /// And back. Throws Error(internal) for one we have no name for.
 framework::DType dtype_of(at::ScalarType type);
 
-/// Copies the rows `range` of `dimension` of a row-major tensor at `bytes` into a new contiguous tensor.
-at::Tensor copy_slice(std::span<const std::byte> bytes, framework::DType dtype, const std::vector<std::int64_t>& shape,
-                      int dimension, parallel::Range range);
+/// The rows `range` of `dimension` of a row-major tensor whose bytes are `whole`, one after another.
+std::vector<std::byte> slice_bytes(std::span<const std::byte> whole, const StoredTensor& tensor, std::size_t dimension,
+                                   parallel::Range range);
 
 }  // namespace retain::models

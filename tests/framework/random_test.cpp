@@ -86,6 +86,25 @@ TEST(Random, PinnedValues) {
   EXPECT_EQ(random.below(1000), 468);
 }
 
+TEST(Random, FillsWithNormals) {
+  std::vector<float> values(200'001);
+  Random random(3, "fill");
+  random.fill_normal(values);
+  double sum = 0, squares = 0, fourth = 0;
+  for (const double value : values) {
+    sum += value;
+    squares += value * value;
+    fourth += value * value * value * value;
+  }
+  const auto n = static_cast<double>(values.size());
+  EXPECT_NEAR(sum / n, 0.0, 0.01);
+  EXPECT_NEAR(squares / n, 1.0, 0.015);
+  EXPECT_NEAR(fourth / n, 3.0, 0.1);
+  std::vector<float> first(1000);
+  Random(3, "fill").fill_normal(first);
+  EXPECT_TRUE(std::equal(first.begin(), first.end(), values.begin()));
+}
+
 TEST(Random, BelowIsUniformAndBounded) {
   Random random(5, "below");
   std::array<int, 7> counts{};

@@ -71,7 +71,7 @@ TEST(Weights, OriginalShardsEqualTheHubFile) {
   check_source(hub, table);
   check_source(original, table);
   for (const auto& row : table.rows())
-    EXPECT_TRUE(at::equal(hub.read(row.name, -1, {}), original.read(row.name, -1, {}))) << row.name;
+    EXPECT_TRUE(at::equal(read_tensor(hub, row.name), read_tensor(original, row.name))) << row.name;
 }
 
 TEST(Weights, EveryMeshLoadsItsOwnSlicesOnly) {
@@ -85,7 +85,7 @@ TEST(Weights, EveryMeshLoadsItsOwnSlicesOnly) {
         const parallel::ParameterSet set = load_parameters(source, table, rank, stage, {.check_finite = true});
         std::int64_t bytes = 0;
         for (const parallel::Parameter& parameter : set.all()) {
-          at::Tensor expected = whole.read(parameter.spec.name, -1, {});
+          at::Tensor expected = read_tensor(whole, parameter.spec.name);
           const int cut = parameter.spec.cut_dimension;
           if (cut >= 0) {
             const parallel::Range range = parameter.spec.cuts[static_cast<std::size_t>(rank)];
