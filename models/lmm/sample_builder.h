@@ -39,13 +39,12 @@ class SampleBuilder {
  private:
   Sample expand(const framework::Record& record, framework::EncodedChat chat, Pictures pictures) const;
 
+  LmmConfig config_;
   framework::Tokenizer tokenizer_;
   framework::ChatTemplate chat_;
   framework::ProcessorSettings processor_;
-  framework::AnyresSettings anyres_;
   framework::LabelMode mode_;
-  std::int64_t image_token_ = 0;
-  std::int64_t vocabulary_ = 0;
+  std::int64_t placeholder_ = 0;  ///< what the tokenizer makes of one <image>
 };
 
 }  // namespace retain::models

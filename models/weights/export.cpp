@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "framework/base/error.h"
+#include "models/llava_onevision/hub_files.h"
 #include "models/weights/name_map.h"
 
 namespace retain::models {
@@ -29,22 +30,31 @@ void copy_tensor(const framework::TensorSource& source, const TensorInfo& tensor
   }
 }
 
+/// The files of an original checkpoint, with the hub's configuration for its own and without the tower's folder.
+SmallFiles as_hub_files(const LmmConfig& config, const SmallFiles& files) {
+  SmallFiles kept = llava_onevision::hub_files(config);
+  for (const auto& [name, bytes] : files)
+    if (name.find('/') == std::string::npos) kept.emplace(name, bytes);
+  return kept;
+}
+
 }  // namespace
 
 void export_model(const framework::TensorSource& source, const LmmConfig& config, const SmallFiles& files,
                   const std::filesystem::path& directory, const ExportOptions& options) {
   const Naming& names = naming(config, options.naming.empty() ? config.naming : options.naming);
-  if ((names.name == "orig") != (config.naming == "orig"))
-    throw Error(ErrorKind::usage, {"these tensor names do not go with the model's config.json",
-                                   config.naming == "orig" ? "orig" : "hub, hf, v4_52 or memory",
-                                   std::string(names.name), "export in the naming the model came in"});
+  const bool from_original = config.naming == "orig", to_original = names.name == "orig";
+  if (to_original && !from_original)
+    throw Error(ErrorKind::usage,
+                {"these tensor names do not go with the model's config.json", "hub, hf, v4_52 or memory",
+                 std::string(names.name), "export in a transformers naming"});
   std::vector<TensorInfo> tensors = source.tensors();
   for (TensorInfo& tensor : tensors) tensor.name = names.stored(tensor.name);
   ModelWriter writer(directory, tensors, options.shard_bytes);
   std::vector<std::byte> piece;
   for (std::size_t i = 0; i < tensors.size(); ++i)
     copy_tensor(source, source.tensors()[i], tensors[i].name, writer, piece);
-  writer.finish(files);
+  writer.finish(from_original && !to_original ? as_hub_files(config, files) : files);
 }
 
 }  // namespace retain::models

@@ -17,9 +17,10 @@ struct ExportOptions {
   std::int64_t shard_bytes = 5'000'000'000;  ///< largest file; a tensor above it gets one of its own
 };
 
-/// Writes every tensor bit for bit as `source` has it, in its stored dtype, with `files` beside them. Where the naming
-/// asked for is transformers' and config.json is of the original LLaVA codebase (or the reverse), throws Error(usage):
-/// the two belong together. Throws Error(usage) when `directory` is not empty, Error(io), and what reading throws.
+/// Writes every tensor bit for bit as `source` has it, in its stored dtype, with `files` beside them. A model of the
+/// original LLaVA codebase asked for in a transformers naming gets the hub's configuration and processor file in place
+/// of its own; the reverse is Error(usage). Throws Error(usage) when `directory` is not empty, Error(io), and what
+/// reading throws.
 void export_model(const framework::TensorSource& source, const LmmConfig& config, const SmallFiles& files,
                   const std::filesystem::path& directory, const ExportOptions& options = {});
 

@@ -85,8 +85,9 @@ TEST(Table, RowsAreTheSameOnEveryLayoutButForCutsAndOwners) {
 TEST(Table, CutsCoverTheirDimension) {
   for (const auto& [heads, kv_heads] :
        std::vector<std::pair<std::int64_t, std::int64_t>>{{4, 2}, {6, 3}, {5, 5}, {7, 1}, {9, 3}})
-    for (int tensors = 1; tensors <= 4; ++tensors)
-      for (const ParameterSpec& row : table_of(small(heads, kv_heads), tensors, 1).rows()) {
+    for (int tensors = 1; tensors <= 4; ++tensors) {
+      const ParameterTable table = table_of(small(heads, kv_heads), tensors, 1);
+      for (const ParameterSpec& row : table.rows()) {
         if (row.cut_dimension < 0) continue;
         ASSERT_EQ(row.cuts.size(), static_cast<std::size_t>(tensors)) << row.name;
         std::int64_t covered = 0;
@@ -100,6 +101,7 @@ TEST(Table, CutsCoverTheirDimension) {
                                (row.name.find("k_proj") != row.name.npos || row.name.find("v_proj") != row.name.npos);
         EXPECT_TRUE(!row.overlapping() || key_value) << row.name;
       }
+    }
 }
 
 TEST(Table, KeyValueHeadsAreThoseTheQueriesRead) {
