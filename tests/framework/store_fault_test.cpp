@@ -50,6 +50,13 @@ class FaultyFiles : public FileOperations {
     }
     return around([&] { return FileOperations::write_at(descriptor, bytes, offset, path); });
   }
+  std::size_t write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path) override {
+    if (fault_ == Fault::stop_torn && count_ + 1 == at_) {
+      FileOperations::write_direct_at(descriptor, bytes.first(bytes.size() / 8192 * 4096), offset, path);
+      die();
+    }
+    return around([&] { return FileOperations::write_direct_at(descriptor, bytes, offset, path); });
+  }
   void resize(int descriptor, std::uint64_t bytes, const Path& path) override {
     around([&] { FileOperations::resize(descriptor, bytes, path); return 0; });
   }
@@ -80,14 +87,14 @@ const std::string kBias = "tensors/language.layers.0.self_attn.q_proj.bias";
 
 Model base() {
   Model model;
-  model.add(kUp, DType::bfloat16, {24, 32}, 2);
+  model.add(kUp, DType::bfloat16, {240, 160}, 2);  // large enough for direct writing
   model.add(kBias, DType::float32, {7}, 3);
   return model;
 }
 
 Model tuned(std::uint64_t seed) {
   Model model;
-  model.add(kUp, DType::bfloat16, {24, 32}, seed);
+  model.add(kUp, DType::bfloat16, {240, 160}, seed);
   return model;
 }
 

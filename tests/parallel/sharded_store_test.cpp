@@ -259,6 +259,10 @@ class BrokenDisk : public framework::FileOperations {
     if (broken_ && bytes.size() > 4096) throw Error(ErrorKind::io, "cannot write " + path.string() + ": no space left");
     return FileOperations::write_at(descriptor, bytes, offset, path);
   }
+  std::size_t write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path) override {
+    if (broken_) throw Error(ErrorKind::io, "cannot write " + path.string() + ": no space left");
+    return FileOperations::write_direct_at(descriptor, bytes, offset, path);
+  }
 
  private:
   bool broken_;
