@@ -71,6 +71,20 @@ std::size_t FileOperations::write_at(int descriptor, std::span<const std::byte> 
   }
 }
 
+int FileOperations::open_direct(const Path& path) {
+  return ::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+}
+
+std::size_t FileOperations::write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset,
+                                            const Path& path) {
+  for (;;) {
+    const ssize_t moved = ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (moved >= 0) return static_cast<std::size_t>(moved);
+    if (errno == EINVAL || errno == EOPNOTSUPP) return 0;
+    if (errno != EINTR) fail("write", path);
+  }
+}
+
 void FileOperations::resize(int descriptor, std::uint64_t bytes, const Path& path) {
   if (::ftruncate(descriptor, static_cast<off_t>(bytes)) != 0) fail("resize", path);
 }

@@ -25,6 +25,10 @@ class FileOperations {
   /// One pread(2) / pwrite(2), repeated only after an interruption; returns the bytes moved, which may be fewer.
   virtual std::size_t read_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset, const Path& path);
   virtual std::size_t write_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path);
+  /// Opens an existing file for direct writing; -1 where the file system has no such thing.
+  virtual int open_direct(const Path& path);
+  /// Like write_at on a descriptor of open_direct; 0 where the file system will not have it this way.
+  virtual std::size_t write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path);
   virtual void resize(int descriptor, std::uint64_t bytes, const Path& path);
   /// Reserves disk blocks for [0, bytes) where the file system can (no error where it cannot).
   virtual void reserve(int descriptor, std::uint64_t bytes, const Path& path);

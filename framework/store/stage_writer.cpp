@@ -63,7 +63,9 @@ StageLayout StageLayout::from_text(const std::string& text) {
 }
 
 ExtentWriter::ExtentWriter(FileOperations& operations, const std::filesystem::path& root, StageLayout layout)
-    : layout_(std::move(layout)), file_(operations, root / layout_.file, O_WRONLY) {}
+    : layout_(std::move(layout)), file_(operations, root / layout_.file, O_WRONLY) {
+  direct_.emplace(operations, file_);
+}
 
 std::vector<Digest> ExtentWriter::write(std::size_t array, std::uint64_t first_block, std::span<const std::byte> bytes) {
   const ArrayEntry& entry = layout_.arrays.at(array);
@@ -76,13 +78,18 @@ std::vector<Digest> ExtentWriter::write(std::size_t array, std::uint64_t first_b
   for (std::size_t at = 0; at < bytes.size(); at += kBlockBytes) {
     const auto block = bytes.subspan(at, std::min<std::size_t>(kBlockBytes, bytes.size() - at));
     digests.push_back(digest_of(block));
-    file_.write(block, entry.offset + begin + at);  // hashed just before: still in the cache
+    // Hashed just before: still in the processor's cache.
+    if (entry.spec.bytes() >= kPagedBytes)
+      direct_->write(block, entry.offset + begin + at);
+    else
+      file_.write(block, entry.offset + begin + at);
   }
   bytes_written_ += bytes.size();
   return digests;
 }
 
 void ExtentWriter::finish() {
+  direct_.reset();
   file_.sync();
   file_.close();
 }

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "framework/store/direct_writer.h"
 #include "framework/store/file_ops.h"
 #include "framework/store/hdf5_skeleton.h"
 #include "framework/store/manifest.h"
@@ -42,6 +44,7 @@ class ExtentWriter {
  private:
   StageLayout layout_;
   File file_;
+  std::optional<DirectWriter> direct_;
   std::uint64_t bytes_written_ = 0;
 };
 

@@ -13,6 +13,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_preprocess(app, action);
   add_score(app, action);
   add_init_model(app, action);
+  add_store(app, action);
   add_doctor(app, action);
 }
 

@@ -33,7 +33,7 @@ std::string output_of(const std::string& command) {
 bool available(const std::string& program) { return std::system(("command -v " + program + " >/dev/null 2>&1").c_str()) == 0; }
 
 struct StageTest : ::testing::Test {
-  TemporaryFolder folder;
+  Scratch folder;
   Store store = Store::open_or_create(folder.path() / "store");
   StoreLock lock{store, "test"};
 };
@@ -123,6 +123,24 @@ TEST_F(StageTest, PlainHdf5ToolsSeeTheWholeModel) {
   EXPECT_EQ(list.find("**"), std::string::npos) << list;
   const std::string header = output_of("h5dump -E -H " + store.stage_path(second).string());
   EXPECT_NE(header.find("xxh3_128"), std::string::npos) << header.substr(0, 2000);
+}
+
+TEST_F(StageTest, H5pyOpensTheWholeModel) {
+  const char* chosen = std::getenv("RETAIN_PYTHON");
+  const std::string python = chosen ? chosen : "python3";
+  if (!available(python) || std::system((python + " -c 'import h5py' 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "h5py is not installed";
+  Model model = base_model();
+  model.add("tensors/half", DType::float16, {5, 3}, 8);
+  model.add("tensors/mask", DType::int64, {4}, 9);
+  model.bytes.at("tensors/half").assign(30, std::byte{0x3C});
+  const std::string first = model.commit(store, lock, {});
+  Model change;
+  change.add("tensors/language.layers.0.self_attn.q_proj.bias", DType::float32, {7}, 20);
+  const std::string second = change.commit(store, lock, {first});
+  for (const std::string& id : {first, second}) {
+    const std::string said = output_of(python + " " RETAIN_SOURCE "/tests/check_h5py.py " + store.root().string() + " " + id);
+    EXPECT_NE(said.find(id == first ? "8 arrays, 0 through links" : "8 arrays, 7 through links"), std::string::npos) << said;
+  }
 }
 
 TEST_F(StageTest, RefusesWhatCannotBe) {
