@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "parallel/comm/mpi_communicator.h"
+#include "parallel/comm/nccl_communicator.h"
 #include "tests/parallel/communicator_suite.h"
 
 namespace retain::parallel::testing {
@@ -21,6 +22,11 @@ struct MpiBackend {
 
 using MpiBackends = ::testing::Types<MpiBackend<true>, MpiBackend<false>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Mpi, CommunicatorSuite, MpiBackends);
+
+TEST(Nccl, WithoutADeviceItIsRefused) {
+  if (nccl_devices() > 0) GTEST_SKIP() << "there is a device";
+  EXPECT_THROW(open_nccl_world(MpiBackend<true>::open()), framework::Error);
+}
 
 }  // namespace
 }  // namespace retain::parallel::testing
