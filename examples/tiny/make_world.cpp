@@ -50,6 +50,7 @@ int main(int count, char** words) {
   app.add_flag("--pretraining", options.pretraining, "also write the files that the base is trained on");
   app.add_option("--looks", options.sizes.looks, "pretraining pictures of one look");
   app.add_option("--captions", options.sizes.captions, "pretraining pictures with descriptions");
+  app.add_option("--lists", options.sizes.lists, "pretraining pictures with listed objects");
   app.add_option("--questions", options.sizes.questions, "pretraining pictures with questions");
   app.add_option("--skill", options.sizes.skill, "training records of each new skill");
   app.add_option("--test", options.sizes.test, "records of each benchmark");

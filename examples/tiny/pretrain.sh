@@ -8,12 +8,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 work="$here/../../build/tiny"
 base=${2:-$work/base}
 mkdir -p "$work"
-if [ ! -f "$work/pretraining-world/complete" ]; then
-  "$build/examples/tiny/make_world" --out "$work/pretraining-world" --digits "$here/digits.txt" --pretraining
-  touch "$work/pretraining-world/complete"
+if [ ! -f "$work/world/complete-pretraining" ]; then
+  "$build/examples/tiny/make_world" --out "$work/world" --digits "$here/digits.txt" --pretraining
+  touch "$work/world/complete" "$work/world/complete-pretraining"
 fi
 if [ ! -f "$work/start/config.json" ]; then
-  "$build/launch/retain" init-model --config "$work/pretraining-world/model/config.json" --out "$work/start" \
+  "$build/launch/retain" init-model --config "$work/world/model/config.json" --out "$work/start" \
     --scale fan_in --gain 0.8 --embedding-deviation 0.3
 fi
 "$build/launch/retain" run "$here/pretrain.toml" --log "$work/pretrain-steps.jsonl"

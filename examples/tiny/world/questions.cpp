@@ -67,11 +67,27 @@ Answer ask_find(Random& random, const Scene& scene) {
   return Exchange{"What is at the " + object.place() + "?", object.description()};
 }
 
+/// A sentence about an object that first says which one is meant, by name or by colour.
+struct Statement {
+  std::string subject;   // "circle", "red one"
+  std::string sentence;  // "the circle is big and red at the top left"
+};
+
+Statement state(Random& random, const Scene& scene, const Object& object) {
+  const std::string pointing = object.kind == Kind::arrow ? " pointing " + object.value_name() : "";
+  const std::string rest = pointing + " at the " + object.place();
+  if (chance(random, 0.5) && unique_name(scene, object)) {
+    const std::string looks = object.size_name() + " and " + object.color_name();
+    return {object.name(), "the " + object.name() + " is " + looks + rest};
+  }
+  const std::string subject = object.color_name() + " one";
+  return {subject, "the " + subject + " is a " + object.size_name() + " " + object.name() + rest};
+}
+
 Answer ask_describe(Random& random, const Scene& scene) {
   const Object& object = pick(random, scene.objects);
-  const bool by_name = chance(random, 0.5) && unique_name(scene, object);
-  const std::string named = by_name ? object.name() : object.color_name() + " one";
-  return Exchange{"Describe the " + named + ".", object.description() + " at the " + object.place()};
+  Statement statement = state(random, scene, object);
+  return Exchange{"Describe the " + statement.subject + ".", std::move(statement.sentence)};
 }
 
 Answer ask_size(Random& random, const Scene& scene) {
@@ -161,6 +177,15 @@ Exchange describe(const Scene& scene) {
     text += (text.empty() ? "at the " : ", at the ") + object.place() + " " + object.description();
   }
   return {"Describe the image.", text + "."};
+}
+
+Exchange list(Random& random, const Scene& scene) {
+  std::string text;
+  for (const int at : sample(random, static_cast<int>(scene.objects.size()), static_cast<int>(scene.objects.size()))) {
+    const Object& object = scene.objects[static_cast<std::size_t>(at)];
+    text += (text.empty() ? "" : ", ") + state(random, scene, object).sentence;
+  }
+  return {"List the objects.", text + "."};
 }
 
 std::string plural(std::string_view noun) {

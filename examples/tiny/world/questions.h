@@ -34,6 +34,9 @@ const QuestionKind& question_kind(std::string_view name);
 /// "Describe the image." with every object in reading order.
 Exchange describe(const Scene& scene);
 
+/// "List the objects." in random order, each by its name or colour first: what follows must match what was said.
+Exchange list(Random& random, const Scene& scene);
+
 /// Several objects of one look ("big red circles"), or one: the easiest pictures.
 struct Group {
   Object look;  ///< its cell is not used

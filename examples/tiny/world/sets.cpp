@@ -13,7 +13,9 @@ namespace {
 
 constexpr double kGroupShare = 0.2;  ///< of the caption pictures that show one look in several cells
 constexpr int kQuestionsPerPicture = 4;
-constexpr double kCaptionShare = 0.5;  ///< of the conversations that end with a description
+constexpr double kCaptionShare = 0.25;  ///< of the conversations that end with a description
+constexpr double kListShare = 0.25;     ///< of those that end with a list
+constexpr double kPlacesFirst = 0.25;   ///< of the list pictures that are described instead
 
 // Wherever such a picture is looked at, it shows the same: what an object looks like is learned before where to look.
 Conversation look_conversation(Random& random) {
@@ -38,7 +40,7 @@ Conversation caption_conversation(Random& random) {
 
 // Kinds that one picture allows are drawn in proportion to these.
 double weight(std::string_view kind) {
-  if (kind == "describe") return 3.0;
+  if (kind == "describe") return 2.5;
   if (kind == "find") return 1.5;
   return kind == "relation" || kind == "choice" ? 1.2 : 1.0;
 }
@@ -61,6 +63,15 @@ std::vector<Exchange> ask_about(Random& random, const Scene& scene) {
   return asked;
 }
 
+Conversation list_conversation(Random& random) {
+  const int count = pick(random, std::array<int, 5>{2, 2, 3, 3, 4});
+  const Theme theme = random_theme(random);
+  const Scene scene = random_scene(random, count, theme);
+  Picture picture = draw(random, scene);
+  std::vector<Exchange> exchanges{chance(random, kPlacesFirst) ? describe(scene) : list(random, scene)};
+  return {std::move(picture), std::move(exchanges)};
+}
+
 Conversation question_conversation(Random& random) {
   const int count = pick(random, std::array<int, 6>{1, 2, 2, 3, 3, 4});
   const Theme theme = random_theme(random);
@@ -68,7 +79,12 @@ Conversation question_conversation(Random& random) {
   Picture picture = draw(random, scene);
   std::vector<Exchange> exchanges = ask_about(random, scene);
   for (Exchange& exchange : exchanges) exchange.options.clear();
-  if (chance(random, kCaptionShare)) exchanges.push_back(describe(scene));
+  const double ending = random.uniform();
+  if (ending < kCaptionShare) {
+    exchanges.push_back(describe(scene));
+  } else if (ending < kCaptionShare + kListShare) {
+    exchanges.push_back(list(random, scene));
+  }
   return {std::move(picture), std::move(exchanges)};
 }
 
@@ -81,6 +97,7 @@ Conversation as_conversation(Example example) {
 std::vector<RecordSetPlan> pretraining_sets(const Sizes& sizes) {
   return {{"train/looks", sizes.looks, look_conversation},
           {"train/captions", sizes.captions, caption_conversation},
+          {"train/lists", sizes.lists, list_conversation},
           {"train/questions", sizes.questions, question_conversation}};
 }
 
@@ -139,7 +156,7 @@ TokenizerBuilder world_tokenizer(const std::vector<Digit>& digits) {
   constexpr std::int64_t kSamples = 2000;  // enough for every word in every position; seed and streams are fixed
   TokenizerBuilder builder;
   builder.add_text("system\nYou are a helpful assistant.\nuser\nassistant\n");
-  Sizes sizes{kSamples, kSamples, kSamples, kSamples, kSamples};
+  Sizes sizes{kSamples, kSamples, kSamples, kSamples, kSamples, kSamples};
   for (const auto& plans : {pretraining_sets(sizes), skill_sets(sizes, digits), test_sets(sizes, digits)}) {
     for (const RecordSetPlan& plan : plans) {
       for (std::int64_t i = 0; i < plan.count; ++i) {

@@ -29,9 +29,10 @@ struct RecordSetPlan {
 
 /// Numbers of records.
 struct Sizes {
-  std::int64_t looks = 12800;      ///< pretraining: pictures filled with objects of one look
-  std::int64_t captions = 24000;   ///< pretraining: pictures described
-  std::int64_t questions = 48000;  ///< pretraining: conversations of several questions
+  std::int64_t looks = 9600;       ///< pretraining: pictures filled with objects of one look
+  std::int64_t captions = 16000;   ///< pretraining: pictures described
+  std::int64_t lists = 16000;      ///< pretraining: objects listed in any order
+  std::int64_t questions = 40000;  ///< pretraining: conversations of several questions
   std::int64_t skill = 2000;       ///< training records of each new skill
   std::int64_t test = 200;         ///< records of each benchmark
 };
