@@ -86,8 +86,9 @@ Evaluation evaluate(models::Lmm& model, const models::SampleBuilder& builder, co
   const std::string mine = answer_share(model, builder, benchmark, questions, share, batch);
   const framework::Metric metric = framework::metric_named(benchmark.metric);
   Evaluation evaluation;
-  for (const std::string& texts : mesh.data().gather_text(mine))
-    for (const json::value& text : json::parse(texts).as_array()) {
+  for (const std::string& texts : mesh.data().gather_text(mine)) {
+    const json::value share_texts = json::parse(texts);
+    for (const json::value& text : share_texts.as_array()) {
       const Question& question = questions.at(evaluation.answers.size());
       framework::ScoreInput input = question.expected;
       input.prediction = std::string(text.as_string());
@@ -95,6 +96,7 @@ Evaluation evaluate(models::Lmm& model, const models::SampleBuilder& builder, co
       evaluation.score += score / static_cast<double>(count);
       evaluation.answers.push_back({question.record.id, input.prediction, input.references, score});
     }
+  }
   return evaluation;
 }
 
