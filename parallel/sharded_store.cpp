@@ -29,8 +29,8 @@ namespace {
 /// "array:block:hex,hex\n" lines of what one rank wrote.
 std::string to_text(std::size_t array, std::uint64_t first_block, const std::vector<Digest>& digests) {
   std::string line = std::to_string(array) + " " + std::to_string(first_block);
-  for (const Digest& digest : digests) line += " " + framework::to_hex(digest);
-  return line + "\n";
+  for (const Digest& digest : digests) line.append(1, ' ').append(framework::to_hex(digest));
+  return line.append(1, '\n');
 }
 
 void add_digests(const std::string& text, std::vector<std::vector<Digest>>& blocks) {
