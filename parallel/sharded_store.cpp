@@ -29,8 +29,8 @@ namespace {
 /// "array:block:hex,hex\n" lines of what one rank wrote.
 std::string to_text(std::size_t array, std::uint64_t first_block, const std::vector<Digest>& digests) {
   std::string line = std::to_string(array) + " " + std::to_string(first_block);
-  for (const Digest& digest : digests) line += " " + framework::to_hex(digest);
-  return line + "\n";
+  for (const Digest& digest : digests) line.append(1, ' ').append(framework::to_hex(digest));
+  return line.append(1, '\n');
 }
 
 void add_digests(const std::string& text, std::vector<std::vector<Digest>>& blocks) {
@@ -269,6 +269,19 @@ std::optional<json::value> ShardedStore::get_result(const std::string& key) {
   });
   if (text.empty()) return std::nullopt;
   return framework::parse_json(text, "result " + key, ErrorKind::internal);
+}
+
+std::optional<std::string> ShardedStore::get_stage(const std::string& key) {
+  const std::string stage = from_first(mesh_.world(), [&]() -> std::string {
+    const auto value = framework::get_result(*store_, key);
+    const json::object* object = value ? value->if_object() : nullptr;
+    const json::value* name = object ? object->if_contains("stage") : nullptr;
+    if (!name || !name->is_string()) return {};
+    if (store_->has_stage(std::string(name->get_string()))) return std::string(name->get_string());
+    if (lock_) framework::remove_result(*store_, *lock_, key);  // made again, it may differ in rounding on another mesh
+    return {};
+  });
+  return stage.empty() ? std::nullopt : std::optional(stage);
 }
 
 void ShardedStore::put_result(const std::string& key, const json::value& value) {

@@ -95,6 +95,8 @@ class ShardedStore {
 
   /// Memoised results, on all ranks (rank 0 reads and writes).
   std::optional<framework::json::value> get_result(const std::string& key);
+  /// The "stage" of a stored result, when there is such a result and gc has not taken the stage since.
+  std::optional<std::string> get_stage(const std::string& key);
   void put_result(const std::string& key, const framework::json::value& value);
 
   /// Bytes of array data this rank has read and written.

@@ -103,7 +103,7 @@ Curriculum::~Curriculum() = default;
 std::string Curriculum::import_base() {
   const std::string key = framework::memo_key("base", identity_of(kit_.directory()));
   std::string stage;
-  if (const auto known = store_->get_result(key)) stage = std::string(known->at("stage").as_string());
+  if (const auto known = store_->get_stage(key)) stage = *known;
   if (stage.empty()) {
     log_.info("importing " + kit_.directory().string() + " into " + experiment_.store.string());
     if (store_->is_author()) stage = write_base(store_->store(), store_->lock(), kit_.directory(), *kit_.open_weights());
@@ -162,7 +162,7 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
                             {"task", task.task.name}, {"data", task.digest}, {"settings", json::parse(describe_settings(task.task.settings))},
                             {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
   const std::string key = framework::memo_key("teach", inputs);
-  if (const auto known = store_->get_result(key)) return std::string(known->at("stage").as_string());
+  if (const auto known = store_->get_stage(key)) return known;
 
   use(parent);
   model_stage_.clear();

@@ -15,6 +15,8 @@ void add_commands(CLI::App& app, Action& action) {
   add_score(app, action);
   add_init_model(app, action);
   add_store(app, action);
+  add_import(app, action);
+  add_export(app, action);
   add_doctor(app, action);
 }
 

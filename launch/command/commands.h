@@ -21,6 +21,8 @@ void add_generate(CLI::App& app, Action& action);
 void add_score(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_store(CLI::App& app, Action& action);
+void add_import(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_doctor(CLI::App& app, Action& action);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `retain store`: looking at a store (log, show, diff, verify); store_change.cpp has what changes one.
+// `retain store`: looking at a store (log, show, diff, verify); store_change.cpp and store_model.cpp have the rest.
 #include <iostream>
 #include <set>
 
@@ -188,6 +188,7 @@ void add_store(CLI::App& app, Action& action) {
   verify_command.callback([=, &action] { run_on_first(action, [=] { return verify(*options); }); });
 
   add_store_changes(store, options, action);
+  add_store_export(store, options, action);
 }
 
 }  // namespace retain::launch

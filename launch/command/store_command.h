@@ -19,7 +19,9 @@ CLI::App& add_store_command(CLI::App& store, StoreOptions& options, const char* 
 /// The work is rank 0's; other ranks have nothing to do.
 void run_on_first(Action& action, std::function<int()> work);
 
-/// rollback, blend, tag, gc, export.
+/// rollback, blend, tag, gc.
 void add_store_changes(CLI::App& store, const std::shared_ptr<StoreOptions>& options, Action& action);
+/// export.
+void add_store_export(CLI::App& store, const std::shared_ptr<StoreOptions>& options, Action& action);
 
 }  // namespace retain::launch

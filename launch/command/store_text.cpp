@@ -22,12 +22,13 @@ std::string size_text(std::uint64_t bytes) {
 std::string short_id(const std::string& id) { return id.substr(0, 10); }
 
 std::string title_of(const framework::Manifest& manifest) {
+  if (const json::value* name = manifest.info.if_contains("name"); name && name->is_string()) return std::string(name->get_string());
   std::string title;
-  for (const char* key : {"operation", "recipe", "task", "x", "seed"}) {
+  for (const char* key : {"operation", "step", "task", "x"}) {
     const json::value* value = manifest.inputs.if_contains(key);
     if (!value || value->is_object() || value->is_array() || value->is_null()) continue;
     const std::string text = value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-    const bool bare = std::string_view(key) == "operation" || std::string_view(key) == "recipe";
+    const bool bare = std::string_view(key) == "operation" || std::string_view(key) == "step";
     title += (title.empty() ? "" : ", ") + (bare ? text : std::string(key) + " " + text);
   }
   return title.empty() ? "stage" : title;

@@ -15,7 +15,7 @@ namespace retain::launch {
 std::string size_text(std::uint64_t bytes);
 /// The first ten digits: enough to name a stage here.
 std::string short_id(const std::string& id);
-/// "blend, x 0.5" or "sa_proj, task digits": the stage's inputs that say what it is, in a few words.
+/// The stage's own name ("sa_proj/digits") or its inputs in a few words ("blend, x 0.5").
 std::string title_of(const framework::Manifest& manifest);
 /// "main, tag paper" for the refs that name the stage; empty when none does.
 std::string refs_text(const framework::Store& store, const std::string& id);
