@@ -38,8 +38,8 @@ TrainSettings settings_of(bool zero = false) {
 }
 
 /// A model and its trainer on one mesh.
-struct Run {
-  Run(const Mesh& mesh, const std::string& kinds, const TrainSettings& settings, const std::string& recipe,
+struct Lesson {
+  Lesson(const Mesh& mesh, const std::string& kinds, const TrainSettings& settings, const std::string& recipe,
       DType dtype = DType::float32, OnBad bad_records = OnBad::stop, const Weights& start = testing::tiny_weights(testing::tiny_config()))
       : model(testing::tiny_model(testing::tiny_config(), mesh, start, false, dtype)),
         records(testing::tiny_config(), kinds),
@@ -90,12 +90,12 @@ double difference(models::Lmm& a, models::Lmm& b) {
 void resumes_bit_for_bit(const Mesh& mesh, DType dtype, bool zero) {
   const std::string what = to_string(mesh.shape()) + (zero ? " ZeRO-1 " : " ") + std::string(framework::name_of(dtype));
   SharedScratch scratch(mesh.world());
-  Run whole(mesh, kKinds, settings_of(zero), "llm", dtype);
+  Lesson whole(mesh, kKinds, settings_of(zero), "llm", dtype);
   EXPECT_TRUE(whole.trainer->run().finished);
   ASSERT_EQ(whole.steps.size(), 8U);
   {
     parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
-    Run first(mesh, kKinds, settings_of(zero), "llm", dtype);
+    Lesson first(mesh, kKinds, settings_of(zero), "llm", dtype);
     first.store = &store;
     first.stop_at = mesh.world().rank() == mesh.world().size() - 1 ? std::optional<std::size_t>(3) : std::nullopt;
     const TrainOutcome outcome = first.trainer->run();
@@ -103,7 +103,7 @@ void resumes_bit_for_bit(const Mesh& mesh, DType dtype, bool zero) {
     EXPECT_EQ(outcome.next_step, 3) << "one rank's wish stops all";
   }
   parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
-  Run second(mesh, kKinds, settings_of(zero), "llm", dtype);
+  Lesson second(mesh, kKinds, settings_of(zero), "llm", dtype);
   ASSERT_TRUE(second.trainer->resume(store, "run")) << what;
   EXPECT_EQ(second.trainer->next_step(), 3);
   EXPECT_TRUE(second.trainer->run().finished);
@@ -132,7 +132,7 @@ TEST(Trainer, ResumesOnAnotherMesh) {
   {
     const Mesh mesh(world, {2, 1, 1});
     parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
-    Run first(mesh, kKinds, settings_of(true), "sa_proj");
+    Lesson first(mesh, kKinds, settings_of(true), "sa_proj");
     first.store = &store;
     first.stop_at = 5;
     first.trainer->run();
@@ -140,9 +140,9 @@ TEST(Trainer, ResumesOnAnotherMesh) {
   for (const MeshShape& shape : {MeshShape{1, 2, 1}, MeshShape{1, 1, 2}}) {
     const Mesh mesh(world, shape);
     parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::read);
-    Run whole(mesh, kKinds, settings_of(), "sa_proj");
+    Lesson whole(mesh, kKinds, settings_of(), "sa_proj");
     whole.trainer->run();
-    Run second(mesh, kKinds, settings_of(), "sa_proj");
+    Lesson second(mesh, kKinds, settings_of(), "sa_proj");
     ASSERT_TRUE(second.trainer->resume(store, "run"));
     second.trainer->run();
     ASSERT_EQ(second.steps.size(), 3U);
@@ -154,7 +154,7 @@ TEST(Trainer, ResumesOnAnotherMesh) {
 TEST(Trainer, LearningRateFollowsTheScheduleAndGroups) {
   const auto world = parallel::open_world();
   const Mesh mesh(world, shapes_for(world->size()).front());
-  Run run(mesh, kKinds, settings_of(), "mlp_down");
+  Lesson run(mesh, kKinds, settings_of(), "mlp_down");
   run.trainer->run();
   ASSERT_EQ(run.steps.size(), 8U);
   EXPECT_EQ(run.steps[0].learning_rate, 0);
@@ -172,15 +172,15 @@ TEST(Trainer, OverLengthRecordsAreSkippedAndCounted) {
   const Mesh mesh(world, shapes_for(world->size()).front());
   TrainSettings settings = settings_of();
   settings.max_length = 25;  // fits texts, no pictures
-  Run run(mesh, kKinds, settings, "mlp_down");
+  Lesson run(mesh, kKinds, settings, "mlp_down");
   EXPECT_EQ(run.trainer->scan().over_length, 7);
   EXPECT_EQ(run.trainer->total_steps(), 2 * 2) << "nine texts are two batches of four, twice";
   EXPECT_TRUE(run.trainer->run().finished);
   settings.over_length = OnBad::stop;
-  if (world->size() == 1) EXPECT_THROW(Run(mesh, kKinds, settings, "mlp_down"), Error);
+  if (world->size() == 1) EXPECT_THROW(Lesson(mesh, kKinds, settings, "mlp_down"), Error);
   settings.max_length = 1;
   settings.over_length = OnBad::skip;
-  EXPECT_THROW(Run(mesh, kKinds, settings, "mlp_down"), Error) << "nothing is left, on every rank";
+  EXPECT_THROW(Lesson(mesh, kKinds, settings, "mlp_down"), Error) << "nothing is left, on every rank";
 }
 
 TEST(Trainer, BadRecordsAreSkippedOnAllRanksAlike) {
@@ -188,7 +188,7 @@ TEST(Trainer, BadRecordsAreSkippedOnAllRanksAlike) {
   for (const MeshShape& shape : shapes_for(world->size())) {
     const Mesh mesh(world, shape);
     // 'b' is found by the scan; 'p' only where pixels are read, which later pipeline stages never do.
-    Run run(mesh, "ibttpittittt", settings_of(), "llm", DType::float32, OnBad::skip);
+    Lesson run(mesh, "ibttpittittt", settings_of(), "llm", DType::float32, OnBad::skip);
     EXPECT_EQ(run.trainer->scan().bad, 1);
     EXPECT_EQ(run.trainer->total_steps(), 2 * 2);
     const TrainOutcome outcome = run.trainer->run();
@@ -212,7 +212,7 @@ TEST(Trainer, ANonFiniteGradientStopsAndNamesTheParameter) {
   const auto world = parallel::open_world();
   for (const MeshShape& shape : shapes_for(world->size())) {
     const Mesh mesh(world, shape);
-    Run run(mesh, kKinds, settings_of(), "mlp_down", DType::float32, OnBad::stop, poisoned());
+    Lesson run(mesh, kKinds, settings_of(), "mlp_down", DType::float32, OnBad::stop, poisoned());
     try {
       run.trainer->run();
       ADD_FAILURE() << "trained on NaN";
@@ -228,8 +228,8 @@ TEST(Trainer, ANonFiniteGradientIsSkippedWhenAsked) {
   const Mesh mesh(world, shapes_for(world->size()).front());
   TrainSettings settings = settings_of();
   settings.non_finite = OnBad::skip;
-  Run run(mesh, kKinds, settings, "mlp_down", DType::float32, OnBad::stop, poisoned());
-  Run untouched(mesh, kKinds, settings, "mlp_down", DType::float32, OnBad::stop, poisoned());
+  Lesson run(mesh, kKinds, settings, "mlp_down", DType::float32, OnBad::stop, poisoned());
+  Lesson untouched(mesh, kKinds, settings, "mlp_down", DType::float32, OnBad::stop, poisoned());
   const TrainOutcome outcome = run.trainer->run();
   EXPECT_EQ(outcome.skipped_steps, 8);
   for (const StepRecord& step : run.steps) EXPECT_TRUE(step.skipped);
@@ -241,7 +241,7 @@ TEST(Trainer, NoGradientCrossesToAFrozenPipelineStage) {
   const auto world = parallel::open_world();
   if (world->size() != 2) GTEST_SKIP() << "needs two ranks";
   const Mesh mesh(world, {1, 2, 1});
-  Run run(mesh, kKinds, settings_of(), "layers:4");
+  Lesson run(mesh, kKinds, settings_of(), "layers:4");
   const std::int64_t before = mesh.pipeline().bytes_sent();
   run.trainer->run();
   const std::int64_t sent = mesh.pipeline().bytes_sent() - before;
@@ -256,7 +256,7 @@ TEST(Trainer, NoGradientCrossesToAFrozenPipelineStage) {
 TEST(Trainer, Bfloat16WithMastersStaysNearFloat32) {
   const auto world = parallel::open_world();
   const Mesh mesh(world, shapes_for(world->size()).front());
-  Run wide(mesh, kKinds, settings_of(), "llm"), narrow(mesh, kKinds, settings_of(), "llm", DType::bfloat16);
+  Lesson wide(mesh, kKinds, settings_of(), "llm"), narrow(mesh, kKinds, settings_of(), "llm", DType::bfloat16);
   wide.trainer->run();
   narrow.trainer->run();
   for (std::size_t s = 0; s < 8; ++s) EXPECT_NEAR(narrow.steps[s].loss, wide.steps[s].loss, 0.02 * wide.steps[s].loss);
