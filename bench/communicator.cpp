@@ -23,7 +23,9 @@ using retain::parallel::Communicator;
 constexpr std::int64_t smallest_bytes = 1024;
 constexpr std::int64_t default_largest_bytes = std::int64_t{64} << 20;
 
-int repetitions(std::int64_t bytes) { return bytes <= 65536 ? 300 : bytes <= (1 << 20) ? 100 : 15; }
+int repetitions(std::int64_t bytes) {
+  return bytes <= 65536 ? 300 : bytes <= (1 << 20) ? 100 : 15;
+}
 
 struct Timing {
   double median_us;
@@ -51,7 +53,8 @@ struct Row {
 void report(const Row& row, std::int64_t bytes, Communicator& shared) {
   std::string line = "| " + std::to_string(bytes) + " | " + row.operation;
   for (const auto& call : row.variants) {
-    const Timing timing = measure(call, [&] { shared.barrier(); }, repetitions(bytes));
+    const Timing timing = measure(
+        call, [&] { shared.barrier(); }, repetitions(bytes));
     char cell[80];
     std::snprintf(cell, sizeof(cell), " | %.1f (%.1f) [%.1f]", timing.median_us, timing.best_us,
                   static_cast<double>(bytes) / timing.median_us / 1e3);
@@ -84,12 +87,18 @@ void run_size(std::int64_t bytes, Communicator& shared, Communicator& messages) 
   whole.fill_(1);
   report({"all_gather",
           {[&] { shared.all_gather(whole, part); }, [&] { messages.all_gather(whole, part); },
-           [&] { MPI_Allgather(part.data_ptr(), part_count, MPI_FLOAT, whole.data_ptr(), part_count, MPI_FLOAT, MPI_COMM_WORLD); },
+           [&] {
+             MPI_Allgather(part.data_ptr(), part_count, MPI_FLOAT, whole.data_ptr(), part_count, MPI_FLOAT,
+                           MPI_COMM_WORLD);
+           },
            copy}},
          bytes, shared);
   report({"reduce_scatter",
           {[&] { shared.reduce_scatter(part, whole); }, [&] { messages.reduce_scatter(part, whole); },
-           [&] { MPI_Reduce_scatter_block(whole.data_ptr(), part.data_ptr(), part_count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD); },
+           [&] {
+             MPI_Reduce_scatter_block(whole.data_ptr(), part.data_ptr(), part_count, MPI_FLOAT, MPI_SUM,
+                                      MPI_COMM_WORLD);
+           },
            copy}},
          bytes, shared);
   report({"exchange of a pair",

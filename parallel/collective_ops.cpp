@@ -16,7 +16,9 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 // Autograd saves plain values only, so a group travels through a context as its address.
-std::int64_t address_of(Communicator& group) { return reinterpret_cast<std::int64_t>(&group); }
+std::int64_t address_of(Communicator& group) {
+  return reinterpret_cast<std::int64_t>(&group);
+}
 Communicator& group_of(AutogradContext* context) {
   return *reinterpret_cast<Communicator*>(context->saved_data.at("group").toInt());
 }
@@ -34,7 +36,8 @@ void check_sizes(const at::Tensor& x, std::int64_t dim, const std::vector<std::i
                          {"slices of a tensor group do not fit the tensor",
                           std::to_string(group.size()) + " slices, dimension " + std::to_string(dim) + " of size " +
                               std::to_string(expected),
-                          std::to_string(sizes.size()) + " slices, size " + std::to_string(x.size(dim)), {}});
+                          std::to_string(sizes.size()) + " slices, size " + std::to_string(x.size(dim)),
+                          {}});
 }
 
 std::int64_t start_of(const std::vector<std::int64_t>& sizes, int rank) {
@@ -47,7 +50,8 @@ at::Tensor own_slice(const at::Tensor& x, std::int64_t dim, const std::vector<st
 }
 
 /// Slices padded to the longest travel in one all_gather; the padding is cut off afterwards.
-at::Tensor gathered(const at::Tensor& x, std::int64_t dim, const std::vector<std::int64_t>& sizes, Communicator& group) {
+at::Tensor gathered(const at::Tensor& x, std::int64_t dim, const std::vector<std::int64_t>& sizes,
+                    Communicator& group) {
   const std::int64_t longest = *std::max_element(sizes.begin(), sizes.end());
   const at::Tensor first = x.movedim(dim, 0);
   std::vector<std::int64_t> shape = first.sizes().vec();

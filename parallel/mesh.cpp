@@ -44,25 +44,29 @@ MeshShape mesh_for(int ranks, int tensor, int pipeline) {
   const std::string asked = "tensor = " + std::to_string(tensor) + ", pipeline = " + std::to_string(pipeline) + " on " +
                             std::to_string(ranks) + (ranks == 1 ? " rank" : " ranks");
   if (ranks < 1 || tensor < 1 || pipeline < 1) {
-    throw Error(ErrorKind::mesh_invalid, {"a mesh axis is smaller than 1", "tensor, pipeline and ranks of at least 1", asked,
-                                          "set [parallel] tensor and pipeline to positive numbers"});
+    throw Error(ErrorKind::mesh_invalid, {"a mesh axis is smaller than 1", "tensor, pipeline and ranks of at least 1",
+                                          asked, "set [parallel] tensor and pipeline to positive numbers"});
   }
   const std::int64_t replica = static_cast<std::int64_t>(tensor) * pipeline;
   if (replica > ranks || ranks % replica != 0) {
-    throw Error(ErrorKind::mesh_invalid,
-                {"the ranks cannot be laid out as asked",
-                 "tensor × pipeline that divides the number of ranks (data × pipeline × tensor: " + layouts_of(ranks) + ")",
-                 asked + " (tensor × pipeline = " + std::to_string(replica) + ")",
-                 "start a multiple of " + std::to_string(replica) + " ranks, or choose one of the layouts above in [parallel]"});
+    throw Error(
+        ErrorKind::mesh_invalid,
+        {"the ranks cannot be laid out as asked",
+         "tensor × pipeline that divides the number of ranks (data × pipeline × tensor: " + layouts_of(ranks) + ")",
+         asked + " (tensor × pipeline = " + std::to_string(replica) + ")",
+         "start a multiple of " + std::to_string(replica) +
+             " ranks, or choose one of the layouts above in [parallel]"});
   }
   return {static_cast<int>(ranks / replica), pipeline, tensor};
 }
 
 MeshPosition position_of(const MeshShape& shape, int world_rank) {
   if (world_rank < 0 || world_rank >= shape.ranks()) {
-    throw Error(ErrorKind::mesh_invalid, {"rank " + std::to_string(world_rank) + " is outside the mesh " + to_string(shape),
-                                          "a rank from 0 to " + std::to_string(shape.ranks() - 1),
-                                          std::to_string(world_rank), {}});
+    throw Error(ErrorKind::mesh_invalid,
+                {"rank " + std::to_string(world_rank) + " is outside the mesh " + to_string(shape),
+                 "a rank from 0 to " + std::to_string(shape.ranks() - 1),
+                 std::to_string(world_rank),
+                 {}});
   }
   return {world_rank / shape.tensor / shape.pipeline, world_rank / shape.tensor % shape.pipeline,
           world_rank % shape.tensor};
@@ -70,10 +74,10 @@ MeshPosition position_of(const MeshShape& shape, int world_rank) {
 
 Mesh::Mesh(std::shared_ptr<Communicator> world, MeshShape shape) : shape_(shape), world_(std::move(world)) {
   if (shape_.data < 1 || shape_.pipeline < 1 || shape_.tensor < 1 || world_->size() != shape_.ranks()) {
-    throw Error(ErrorKind::mesh_invalid, {"the mesh " + to_string(shape_) + " does not fit the ranks",
-                                          std::to_string(world_->size()) + " ranks in the product of its axes",
-                                          std::to_string(shape_.ranks()),
-                                          "choose one of " + layouts_of(world_->size())});
+    throw Error(ErrorKind::mesh_invalid,
+                {"the mesh " + to_string(shape_) + " does not fit the ranks",
+                 std::to_string(world_->size()) + " ranks in the product of its axes", std::to_string(shape_.ranks()),
+                 "choose one of " + layouts_of(world_->size())});
   }
   const int rank = world_->rank();
   position_ = position_of(shape_, rank);

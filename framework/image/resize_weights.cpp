@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weights as Pillow computes them (doubles, then rounding to fixed point) and the vector kernels.
-// RETAIN_VECTOR_CLONES (CMake) names the instruction sets a kernel is compiled for; the machine picks one at start.
 #include "framework/image/resize_weights.h"
 
 #include <algorithm>
@@ -61,7 +60,7 @@ AxisWeights axis_weights(std::int64_t in_size, std::int64_t out_size, ResizeFilt
   return axis;
 }
 
-RETAIN_VECTOR_CLONES
+RETAIN_SIMD_CLONES
 void mix(const std::uint8_t* in, std::ptrdiff_t stride, const std::int32_t* weights, std::int64_t count,
          std::uint8_t* out) {
   using Bytes16 = std::uint8_t __attribute__((vector_size(16)));

@@ -39,7 +39,8 @@ class Channel {
   /// Hands bytes to `to` (or everybody). `offset` places them in this member's slot. At most one piece
   /// per peer, phase and round. A source above copied_bytes must stay unchanged until flushed(), or until the same
   /// round's result from `to` has arrived.
-  virtual void put(std::uint64_t round, Phase phase, int to, std::size_t offset, const void* source, std::size_t bytes) = 0;
+  virtual void put(std::uint64_t round, Phase phase, int to, std::size_t offset, const void* source,
+                   std::size_t bytes) = 0;
   /// Says that `bytes` at `offset` of the slot of `from` will be read; before arrived() is asked.
   virtual void expect(std::uint64_t round, Phase phase, int from, std::size_t offset, std::size_t bytes) = 0;
   /// All of this member's pieces of the phase are put; for `result` also: this member has read its peers' input.

@@ -14,8 +14,8 @@ namespace retain::parallel {
 
 enum class ReduceOp { sum, max, min };
 
-/// A started operation. wait() returns when the tensors it names may be read and reused; it must be called exactly once.
-/// Destroying a Work that was not waited for waits for it.
+/// A started operation. wait() returns when the tensors it names may be read and reused; it must be called exactly
+/// once. Destroying a Work that was not waited for waits for it.
 class Work {
  public:
   virtual ~Work() = default;

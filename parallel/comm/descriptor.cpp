@@ -9,14 +9,22 @@ std::string kind_text(const Descriptor& descriptor) {
   static constexpr const char* reduce_names[] = {"(sum)", "(max)", "(min)"};
   const char* reduce = descriptor.reduce < 3 ? reduce_names[descriptor.reduce] : "(?)";
   switch (descriptor.kind) {
-    case OperationKind::none: return "nothing";
-    case OperationKind::all_reduce: return std::string("all_reduce") + reduce;
-    case OperationKind::all_gather: return "all_gather";
-    case OperationKind::reduce_scatter: return std::string("reduce_scatter") + reduce;
-    case OperationKind::broadcast: return "broadcast from member " + std::to_string(descriptor.root);
-    case OperationKind::barrier: return "barrier";
-    case OperationKind::send: return "send to member " + std::to_string(descriptor.root);
-    case OperationKind::receive: return "receive from member " + std::to_string(descriptor.root);
+    case OperationKind::none:
+      return "nothing";
+    case OperationKind::all_reduce:
+      return std::string("all_reduce") + reduce;
+    case OperationKind::all_gather:
+      return "all_gather";
+    case OperationKind::reduce_scatter:
+      return std::string("reduce_scatter") + reduce;
+    case OperationKind::broadcast:
+      return "broadcast from member " + std::to_string(descriptor.root);
+    case OperationKind::barrier:
+      return "barrier";
+    case OperationKind::send:
+      return "send to member " + std::to_string(descriptor.root);
+    case OperationKind::receive:
+      return "receive from member " + std::to_string(descriptor.root);
   }
   return "?";
 }

@@ -10,7 +10,16 @@
 
 namespace retain::parallel {
 
-enum class OperationKind : std::uint8_t { none, all_reduce, all_gather, reduce_scatter, broadcast, barrier, send, receive };
+enum class OperationKind : std::uint8_t {
+  none,
+  all_reduce,
+  all_gather,
+  reduce_scatter,
+  broadcast,
+  barrier,
+  send,
+  receive
+};
 
 /// Plain data: it lies in shared memory and travels in messages.
 struct Descriptor {
@@ -18,8 +27,8 @@ struct Descriptor {
   std::int64_t elements = 0;   ///< of this rank's block
   std::int32_t root = -1;      ///< of a broadcast, or the peer of a message
   OperationKind kind = OperationKind::none;
-  std::int8_t dtype = -1;      ///< c10::ScalarType
-  std::uint8_t reduce = 0;     ///< ReduceOp
+  std::int8_t dtype = -1;   ///< c10::ScalarType
+  std::uint8_t reduce = 0;  ///< ReduceOp
   std::uint8_t padding = 0;
   bool operator==(const Descriptor&) const = default;
 };

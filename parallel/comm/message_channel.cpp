@@ -61,8 +61,9 @@ void MessageChannel::announce(const Descriptor& descriptor) {
   for (int peer = 0; peer < size(); ++peer) {
     if (peer == rank()) continue;
     sent.requests.push_back(MPI_REQUEST_NULL);
-    check_mpi(MPI_Isend(&sent.descriptor, sizeof(Descriptor), MPI_BYTE, peer, announcement_tag, comm_, &sent.requests.back()),
-              "MPI_Isend of a descriptor");
+    check_mpi(
+        MPI_Isend(&sent.descriptor, sizeof(Descriptor), MPI_BYTE, peer, announcement_tag, comm_, &sent.requests.back()),
+        "MPI_Isend of a descriptor");
   }
 }
 
@@ -72,8 +73,9 @@ const Descriptor* MessageChannel::announced(std::uint64_t sequence, std::uint64_
     while (!heard.descriptors.empty() && heard.descriptors.front().sequence < sequence) heard.descriptors.pop_front();
     if (!heard.descriptors.empty()) return &heard.descriptors.front();
     if (heard.request == MPI_REQUEST_NULL) {
-      check_mpi(MPI_Irecv(&heard.arriving, sizeof(Descriptor), MPI_BYTE, member, announcement_tag, comm_, &heard.request),
-                "MPI_Irecv of a descriptor");
+      check_mpi(
+          MPI_Irecv(&heard.arriving, sizeof(Descriptor), MPI_BYTE, member, announcement_tag, comm_, &heard.request),
+          "MPI_Irecv of a descriptor");
     }
     if (!done(heard.request)) return nullptr;
     heard.descriptors.push_back(heard.arriving);

@@ -23,7 +23,8 @@ class MessageChannel final : public Channel {
   void announce(const Descriptor& descriptor) override;
   const Descriptor* announced(std::uint64_t sequence, std::uint64_t round, int member) override;
   bool writable(std::uint64_t round) override;
-  void put(std::uint64_t round, Phase phase, int to, std::size_t offset, const void* source, std::size_t bytes) override;
+  void put(std::uint64_t round, Phase phase, int to, std::size_t offset, const void* source,
+           std::size_t bytes) override;
   void expect(std::uint64_t round, Phase phase, int from, std::size_t offset, std::size_t bytes) override;
   void post(std::uint64_t, Phase) override {}
   bool arrived(std::uint64_t round, Phase phase, int from) override;

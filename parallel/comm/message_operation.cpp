@@ -19,7 +19,11 @@ constexpr std::size_t piece_bytes = std::size_t{1} << 30;
 class MessageOperation final : public Operation {
  public:
   MessageOperation(std::shared_ptr<Group> group, at::Tensor tensor, OperationKind kind, int peer, int tag)
-      : Operation(described(tensor, kind, peer)), group_(std::move(group)), tensor_(std::move(tensor)), peer_(peer), tag_(tag) {
+      : Operation(described(tensor, kind, peer)),
+        group_(std::move(group)),
+        tensor_(std::move(tensor)),
+        peer_(peer),
+        tag_(tag) {
     std::size_t start = 0;
     do {  // an empty tensor is one empty message
       const std::size_t bytes = std::min(piece_bytes, tensor_.nbytes() - start);

@@ -130,7 +130,8 @@ class MpiCommunicator final : public Communicator {
   }
 
   std::unique_ptr<Communicator> split(int color, int key, std::string name) override {
-    if (color < 0) throw Error(ErrorKind::internal, {"a group's color is negative", "0 or more", std::to_string(color), {}});
+    if (color < 0)
+      throw Error(ErrorKind::internal, {"a group's color is negative", "0 or more", std::to_string(color), {}});
     // Also brings all ranks here, under the watchdog, before MPI blocks.
     at::Tensor own = at::tensor({std::int64_t{color}, std::int64_t{key}}, at::kLong);
     at::Tensor all = at::empty({size(), 2}, at::kLong);
@@ -185,7 +186,8 @@ class MpiCommunicator final : public Communicator {
     for (int member = 0; member < size(); ++member) {
       if (values[2 * member] == color) members.push_back(member);
     }
-    std::stable_sort(members.begin(), members.end(), [&](int a, int b) { return values[2 * a + 1] < values[2 * b + 1]; });
+    std::stable_sort(members.begin(), members.end(),
+                     [&](int a, int b) { return values[2 * a + 1] < values[2 * b + 1]; });
     return members;
   }
 

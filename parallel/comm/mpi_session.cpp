@@ -32,7 +32,8 @@ int number_in(const char* variable) {
 
 /// Tasks that a launcher says it started; 0 when this process was started by hand.
 int launched_tasks() {
-  const int by_mpirun = std::max({number_in("OMPI_COMM_WORLD_SIZE"), number_in("PMI_SIZE"), number_in("MPI_LOCALNRANKS")});
+  const int by_mpirun =
+      std::max({number_in("OMPI_COMM_WORLD_SIZE"), number_in("PMI_SIZE"), number_in("MPI_LOCALNRANKS")});
   if (by_mpirun > 0) return by_mpirun;
   if (std::getenv("PMIX_RANK") != nullptr) return std::max(1, number_in("SLURM_STEP_NUM_TASKS"));
   const int by_slurm = number_in("SLURM_STEP_NUM_TASKS");  // a step of one task may be a shell: nothing to join
@@ -82,8 +83,8 @@ std::shared_ptr<Communicator> MpiSession::open_world(const WatchdogSettings& set
 
 void MpiSession::abort_all(std::string_view message) {
   const std::string text = size_ == 1 ? "retain: " + std::string(message) + "\n"
-                                      : "retain: rank " + std::to_string(rank_) + " of " + std::to_string(size_) + ": " +
-                                            std::string(message) + "\n";
+                                      : "retain: rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
+                                            ": " + std::string(message) + "\n";
   if (!initialised_here_) {
     print(text);
     std::_Exit(failure_code);

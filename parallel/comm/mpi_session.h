@@ -15,7 +15,8 @@ class NodeBoard;
 /// started by hand never touches MPI: it is a world of one rank. Make one in main(), before any other thread starts.
 class MpiSession {
  public:
-  /// Throws Error(communication) when MPI cannot start, or when a launcher started several tasks that MPI does not know.
+  /// Throws Error(communication) when MPI cannot start, or when a launcher started several tasks that MPI does not
+  /// know.
   MpiSession(int* argc, char*** argv);
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
@@ -28,7 +29,8 @@ class MpiSession {
   std::shared_ptr<Communicator> open_world(const WatchdogSettings& settings = {});
 
   /// Ends all ranks with exit code 1 within seconds. The first rank of a node to call prints `message` (prefixed with
-  /// its rank) to standard error; ranks that fail in consequence stay quiet. Safe to call while peers wait in collectives.
+  /// its rank) to standard error; ranks that fail in consequence stay quiet. Safe to call while peers wait in
+  /// collectives.
   [[noreturn]] void abort_all(std::string_view message);
 
  private:

@@ -10,13 +10,12 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <exception>
 #include <functional>
-#include <thread>
 #include <utility>
 
 #include "framework/base/error.h"
 #include "parallel/comm/nccl_handle.h"
+#include "parallel/comm/nccl_work.h"
 #include "parallel/comm/self_communicator.h"
 #include "parallel/comm/tensor_check.h"
 
@@ -26,81 +25,26 @@ namespace {
 using framework::Error;
 using framework::ErrorKind;
 
-constexpr auto poll_step = std::chrono::microseconds(20);
-
 ncclDataType_t nccl_type(c10::ScalarType dtype) {
   switch (dtype) {
-    case c10::ScalarType::Float: return ncclFloat32;
-    case c10::ScalarType::BFloat16: return ncclBfloat16;
-    case c10::ScalarType::Double: return ncclFloat64;
-    case c10::ScalarType::Long: return ncclInt64;
-    case c10::ScalarType::Int: return ncclInt32;
-    default: return ncclUint8;
+    case c10::ScalarType::Float:
+      return ncclFloat32;
+    case c10::ScalarType::BFloat16:
+      return ncclBfloat16;
+    case c10::ScalarType::Double:
+      return ncclFloat64;
+    case c10::ScalarType::Long:
+      return ncclInt64;
+    case c10::ScalarType::Int:
+      return ncclInt32;
+    default:
+      return ncclUint8;
   }
 }
 
-ncclRedOp_t nccl_op(ReduceOp op) { return op == ReduceOp::sum ? ncclSum : op == ReduceOp::max ? ncclMax : ncclMin; }
-
-/// A CUDA event that is destroyed when it goes.
-class Event {
- public:
-  Event() { check_cuda(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
-  ~Event() { cudaEventDestroy(handle_); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  cudaEvent_t get() const noexcept { return handle_; }
-
- private:
-  cudaEvent_t handle_ = nullptr;
-};
-
-/// What has been enqueued on a stream: waited for by polling, so that a missing peer is an error and not a hang.
-class DeviceWork final : public Work {
- public:
-  DeviceWork(std::shared_ptr<NcclHandle> comm, cudaStream_t stream, std::vector<at::Tensor> kept, std::string operation,
-             std::chrono::milliseconds timeout)
-      : comm_(std::move(comm)), kept_(std::move(kept)), operation_(std::move(operation)), timeout_(timeout) {
-    check_cuda(cudaEventRecord(event_.get(), stream), "cudaEventRecord");
-  }
-
-  ~DeviceWork() override {
-    if (waited_ || std::uncaught_exceptions() > 0) return;
-    try {
-      wait();
-    } catch (const Error&) {
-      // The next operation of the group meets the same broken peer and reports it.
-    }
-  }
-
-  void wait() override {
-    waited_ = true;
-    const auto deadline = std::chrono::steady_clock::now() + timeout_;
-    while (true) {
-      const cudaError_t state = cudaEventQuery(event_.get());
-      if (state == cudaSuccess) break;
-      if (state != cudaErrorNotReady) check_cuda(state, operation_.c_str());
-      comm_->settle(operation_);
-      if (std::chrono::steady_clock::now() > deadline) give_up();
-      std::this_thread::sleep_for(poll_step);
-    }
-    kept_.clear();
-  }
-
- private:
-  [[noreturn]] void give_up() const {
-    throw Error(ErrorKind::communication,
-                {operation_ + " did not finish within " + std::to_string(timeout_.count()) + " ms",
-                 "every rank of the group to call it within that time", "at least one rank that has not",
-                 "see the messages of the other ranks; if they are only slow, raise the watchdog's time"});
-  }
-
-  std::shared_ptr<NcclHandle> comm_;
-  std::vector<at::Tensor> kept_;
-  std::string operation_;
-  std::chrono::milliseconds timeout_;
-  Event event_;
-  bool waited_ = false;
-};
+ncclRedOp_t nccl_op(ReduceOp op) {
+  return op == ReduceOp::sum ? ncclSum : op == ReduceOp::max ? ncclMax : ncclMin;
+}
 
 /// Makes the group's NCCL communicator: the id is made by the first member and travels as text.
 std::shared_ptr<NcclHandle> connect(Communicator& control, const WatchdogSettings& settings) {
@@ -108,7 +52,8 @@ std::shared_ptr<NcclHandle> connect(Communicator& control, const WatchdogSetting
   if (control.rank() == 0) check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId");
   const std::string text = control.broadcast_text(std::string(id.internal, sizeof(id.internal)), 0);
   std::memcpy(id.internal, text.data(), std::min(text.size(), sizeof(id.internal)));
-  return std::make_shared<NcclHandle>(id, control.rank(), control.size(), settings.timeout, "group '" + control.name() + "'");
+  return std::make_shared<NcclHandle>(id, control.rank(), control.size(), settings.timeout,
+                                      "group '" + control.name() + "'");
 }
 
 std::vector<int> world_ranks_of(const Communicator& control) {
@@ -156,8 +101,8 @@ class NcclCommunicator final : public Communicator {
     check_blocks(gathered, input, size(), "all_gather", name(), c10::DeviceType::CUDA);
     count_bytes(static_cast<std::int64_t>(input.nbytes()));
     enqueue("all_gather", {gathered, input}, [&](ncclComm_t comm, cudaStream_t stream) {
-      check_nccl(ncclAllGather(input.data_ptr(), gathered.data_ptr(), elements(input), nccl_type(input.scalar_type()), comm,
-                               stream),
+      check_nccl(ncclAllGather(input.data_ptr(), gathered.data_ptr(), elements(input), nccl_type(input.scalar_type()),
+                               comm, stream),
                  "ncclAllGather");
     })->wait();
   }
@@ -176,8 +121,8 @@ class NcclCommunicator final : public Communicator {
       return enqueue("reduce_scatter", {output}, [](ncclComm_t, cudaStream_t) {})->wait();
     }
     enqueue("reduce_scatter", {output, input}, [&](ncclComm_t comm, cudaStream_t stream) {
-      check_nccl(ncclReduceScatter(input.data_ptr(), output.data_ptr(), elements(output), nccl_type(input.scalar_type()),
-                                   nccl_op(op), comm, stream),
+      check_nccl(ncclReduceScatter(input.data_ptr(), output.data_ptr(), elements(output),
+                                   nccl_type(input.scalar_type()), nccl_op(op), comm, stream),
                  "ncclReduceScatter");
     })->wait();
   }
@@ -187,8 +132,8 @@ class NcclCommunicator final : public Communicator {
     check_member(root, size(), name());
     if (rank() == root) count_bytes(static_cast<std::int64_t>(tensor.nbytes()));
     enqueue("broadcast", {tensor}, [&](ncclComm_t comm, cudaStream_t stream) {
-      check_nccl(ncclBroadcast(tensor.data_ptr(), tensor.data_ptr(), elements(tensor), nccl_type(tensor.scalar_type()), root,
-                               comm, stream),
+      check_nccl(ncclBroadcast(tensor.data_ptr(), tensor.data_ptr(), elements(tensor), nccl_type(tensor.scalar_type()),
+                               root, comm, stream),
                  "ncclBroadcast");
     })->wait();
   }
@@ -220,7 +165,9 @@ class NcclCommunicator final : public Communicator {
   }
 
   std::vector<std::string> gather_text(const std::string& text) override { return control_->gather_text(text); }
-  std::string broadcast_text(std::string text, int root) override { return control_->broadcast_text(std::move(text), root); }
+  std::string broadcast_text(std::string text, int root) override {
+    return control_->broadcast_text(std::move(text), root);
+  }
   void describe_activity(std::string_view text) override { control_->describe_activity(text); }
 
  private:
@@ -237,11 +184,13 @@ class NcclCommunicator final : public Communicator {
 
   static void send(const at::Tensor& tensor, int to, ncclComm_t comm, cudaStream_t stream) {
     if (tensor.numel() == 0) return;
-    check_nccl(ncclSend(tensor.data_ptr(), elements(tensor), nccl_type(tensor.scalar_type()), to, comm, stream), "ncclSend");
+    check_nccl(ncclSend(tensor.data_ptr(), elements(tensor), nccl_type(tensor.scalar_type()), to, comm, stream),
+               "ncclSend");
   }
   static void receive(const at::Tensor& tensor, int from, ncclComm_t comm, cudaStream_t stream) {
     if (tensor.numel() == 0) return;
-    check_nccl(ncclRecv(tensor.data_ptr(), elements(tensor), nccl_type(tensor.scalar_type()), from, comm, stream), "ncclRecv");
+    check_nccl(ncclRecv(tensor.data_ptr(), elements(tensor), nccl_type(tensor.scalar_type()), from, comm, stream),
+               "ncclRecv");
   }
 
   std::string operation_name(const std::string& operation) const { return operation + " in group '" + name() + "'"; }
@@ -250,17 +199,19 @@ class NcclCommunicator final : public Communicator {
   std::unique_ptr<Work> enqueue(const std::string& operation, std::vector<at::Tensor> kept, const Calls& calls) const {
     const cudaStream_t stream = c10::cuda::getCurrentCUDAStream().stream();
     run_group(*collectives_, operation, stream, calls);
-    return std::make_unique<DeviceWork>(collectives_, stream, std::move(kept), operation_name(operation), settings_.timeout);
+    return std::make_unique<NcclWork>(collectives_, stream, std::move(kept), operation_name(operation),
+                                      settings_.timeout);
   }
 
-  std::unique_ptr<Work> message(const std::string& operation, const Lane& lane, at::Tensor tensor, const Calls& calls) const {
-    Event ready;  // the lane starts after what the current stream has computed so far
+  std::unique_ptr<Work> message(const std::string& operation, const Lane& lane, at::Tensor tensor,
+                                const Calls& calls) const {
+    CudaEvent ready;  // the lane starts after what the current stream has computed so far
     check_cuda(cudaEventRecord(ready.get(), c10::cuda::getCurrentCUDAStream().stream()), "cudaEventRecord");
     check_cuda(cudaStreamWaitEvent(lane.stream.stream(), ready.get(), 0), "cudaStreamWaitEvent");
     c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), lane.stream);
     run_group(*lane.comm, operation, lane.stream.stream(), calls);
-    return std::make_unique<DeviceWork>(lane.comm, lane.stream.stream(), std::vector<at::Tensor>{std::move(tensor)},
-                                        operation_name(operation), settings_.timeout);
+    return std::make_unique<NcclWork>(lane.comm, lane.stream.stream(), std::vector<at::Tensor>{std::move(tensor)},
+                                      operation_name(operation), settings_.timeout);
   }
 
   void run_group(const NcclHandle& comm, const std::string& operation, cudaStream_t stream, const Calls& calls) const {
@@ -310,7 +261,8 @@ int place_on_host(Communicator& control) {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   const std::vector<std::string> hosts = control.gather_text(host.data());
-  return static_cast<int>(std::count(hosts.begin(), hosts.begin() + control.rank(), hosts[static_cast<std::size_t>(control.rank())]));
+  return static_cast<int>(
+      std::count(hosts.begin(), hosts.begin() + control.rank(), hosts[static_cast<std::size_t>(control.rank())]));
 }
 
 }  // namespace
@@ -323,10 +275,11 @@ int nccl_devices() {
 std::shared_ptr<Communicator> open_nccl_world(std::shared_ptr<Communicator> control, const WatchdogSettings& settings) {
   const int device = place_on_host(*control);
   if (device >= nccl_devices()) {
-    throw Error(ErrorKind::mesh_invalid, {"this host has more ranks than CUDA devices",
-                                          "at most " + std::to_string(nccl_devices()) + " ranks on it",
-                                          "rank " + std::to_string(control->rank()) + " is number " + std::to_string(device + 1),
-                                          "start one rank per device"});
+    throw Error(
+        ErrorKind::mesh_invalid,
+        {"this host has more ranks than CUDA devices", "at most " + std::to_string(nccl_devices()) + " ranks on it",
+         "rank " + std::to_string(control->rank()) + " is number " + std::to_string(device + 1),
+         "start one rank per device"});
   }
   check_cuda(cudaSetDevice(device), "cudaSetDevice");
   if (control->size() == 1) return control;

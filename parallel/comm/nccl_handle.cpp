@@ -66,7 +66,9 @@ void NcclHandle::settle(const std::string& operation) const {
     if (std::chrono::steady_clock::now() > deadline) {
       throw Error(ErrorKind::communication,
                   {operation + " in " + where_ + " did not start within " + std::to_string(timeout_.count()) + " ms",
-                   "every rank of the group to call it within that time", "no answer from at least one rank", {}});
+                   "every rank of the group to call it within that time",
+                   "no answer from at least one rank",
+                   {}});
     }
     std::this_thread::sleep_for(poll_step);
   }

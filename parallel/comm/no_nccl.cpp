@@ -5,7 +5,9 @@
 
 namespace retain::parallel {
 
-int nccl_devices() { return 0; }
+int nccl_devices() {
+  return 0;
+}
 
 std::shared_ptr<Communicator> open_nccl_world(std::shared_ptr<Communicator>, const WatchdogSettings&) {
   throw framework::Error(framework::ErrorKind::config_unsupported,

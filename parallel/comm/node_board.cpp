@@ -30,10 +30,13 @@ void copy_text(std::array<char, n>& to, std::string_view from) {
 
 // The clock is the machine's, so times of different processes compare.
 std::int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
-std::string seconds_text(std::int64_t ms) { return std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + " s"; }
+std::string seconds_text(std::int64_t ms) {
+  return std::to_string(ms / 1000) + "." + std::to_string(ms / 100 % 10) + " s";
+}
 
 /// What one rank tells.
 struct Status {
@@ -47,10 +50,9 @@ struct Status {
 std::string to_text(const Status& status) {
   const std::string operation = to_string(status.descriptor) + " of group '" + status.group.data() + "'";
   const std::string age = seconds_text(now_ms() - status.since_ms);
-  std::string text = status.state == State::waiting ? "waiting in " + operation + " for " + age
-                     : status.descriptor.kind == OperationKind::none
-                         ? "computing for " + age + ", no operation yet"
-                         : "computing for " + age + " since " + operation;
+  std::string text = status.state == State::waiting                  ? "waiting in " + operation + " for " + age
+                     : status.descriptor.kind == OperationKind::none ? "computing for " + age + ", no operation yet"
+                                                                     : "computing for " + age + " since " + operation;
   if (status.activity[0] != '\0') text += "; activity: " + std::string(status.activity.data());
   return text;
 }
@@ -70,7 +72,8 @@ struct NodeBoard::Entry {
 
 std::shared_ptr<NodeBoard> NodeBoard::create() {
   MpiComm node;
-  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, node.out()), "MPI_Comm_split_type");
+  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, node.out()),
+            "MPI_Comm_split_type");
   int ranks = 0;
   int own = 0;
   int world_rank = 0;
@@ -90,7 +93,9 @@ NodeBoard::NodeBoard(std::unique_ptr<SharedSegment> segment, int entries, int ow
   write([](Status& status) { status.since_ms = now_ms(); });
 }
 
-NodeBoard::Header& NodeBoard::header() const { return *reinterpret_cast<Header*>(segment_->data()); }
+NodeBoard::Header& NodeBoard::header() const {
+  return *reinterpret_cast<Header*>(segment_->data());
+}
 
 NodeBoard::Entry& NodeBoard::entry(int index) const {
   return reinterpret_cast<Entry*>(segment_->data() + sizeof(Header))[index];

@@ -26,7 +26,8 @@ class NodeBoard {
   void leave();
   void describe(std::string_view activity);
 
-  /// "computing since 3.2 s, after barrier #4 of group 'world'; activity: step 12", or that the rank is on another host.
+  /// "computing since 3.2 s, after barrier #4 of group 'world'; activity: step 12", or that the rank is on another
+  /// host.
   std::string status_of(int world_rank) const;
 
   /// True for the first rank of this node that calls it: that one reports the failure.

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -17,9 +18,10 @@ using Clock = std::chrono::steady_clock;
 using framework::Error;
 using framework::ErrorKind;
 
-constexpr int spins = 4000;          // about 20 to 50 microseconds, when every rank has a processor
-constexpr int yields = 2000;
+constexpr int spins = 4000;  // about 100 microseconds, when every rank has a processor
+constexpr int yields = 200;
 constexpr auto sleep_step = std::chrono::microseconds(50);
+constexpr int polls_per_rest = 8;  // an MPI library looks at its sockets in one of several polls only
 constexpr int polls_between_clocks = 64;
 
 inline void pause_processor() {
@@ -37,8 +39,8 @@ class Backoff {
 
   void rest() {
     ++polls_;
-    if (spins_left_ > 0) {
-      --spins_left_;
+    if (spins_left_ > 0 || polls_ % polls_per_rest != 0) {
+      spins_left_ = std::max(0, spins_left_ - 1);
       pause_processor();
     } else if (yields_left_ > 0) {
       --yields_left_;

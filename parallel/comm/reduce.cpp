@@ -35,7 +35,9 @@ inline T combine(T a, T b) {
   }
 }
 
-inline float widen(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+inline float widen(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
 
 /// Round to nearest even; any NaN becomes the quiet NaN.
 inline std::uint16_t narrow(float value) {
@@ -104,17 +106,24 @@ RETAIN_VECTORISED void max_float32(float* target, const void* const* sources, st
 template <class T>
 void reduce_any(T* target, std::span<const void* const> sources, std::size_t elements, ReduceOp op) {
   switch (op) {
-    case ReduceOp::sum: return reduce_plain<ReduceOp::sum>(target, sources.data(), sources.size(), elements);
-    case ReduceOp::max: return reduce_plain<ReduceOp::max>(target, sources.data(), sources.size(), elements);
-    case ReduceOp::min: return reduce_plain<ReduceOp::min>(target, sources.data(), sources.size(), elements);
+    case ReduceOp::sum:
+      return reduce_plain<ReduceOp::sum>(target, sources.data(), sources.size(), elements);
+    case ReduceOp::max:
+      return reduce_plain<ReduceOp::max>(target, sources.data(), sources.size(), elements);
+    case ReduceOp::min:
+      return reduce_plain<ReduceOp::min>(target, sources.data(), sources.size(), elements);
   }
 }
 
-void reduce_any_bfloat16(std::uint16_t* target, std::span<const void* const> sources, std::size_t elements, ReduceOp op) {
+void reduce_any_bfloat16(std::uint16_t* target, std::span<const void* const> sources, std::size_t elements,
+                         ReduceOp op) {
   switch (op) {
-    case ReduceOp::sum: return sum_bfloat16(target, sources.data(), sources.size(), elements);
-    case ReduceOp::max: return reduce_bfloat16<ReduceOp::max>(target, sources.data(), sources.size(), elements);
-    case ReduceOp::min: return reduce_bfloat16<ReduceOp::min>(target, sources.data(), sources.size(), elements);
+    case ReduceOp::sum:
+      return sum_bfloat16(target, sources.data(), sources.size(), elements);
+    case ReduceOp::max:
+      return reduce_bfloat16<ReduceOp::max>(target, sources.data(), sources.size(), elements);
+    case ReduceOp::min:
+      return reduce_bfloat16<ReduceOp::min>(target, sources.data(), sources.size(), elements);
   }
 }
 
@@ -129,16 +138,23 @@ void reduce_float32(float* target, std::span<const void* const> sources, std::si
 void reduce_in_order(void* target, std::span<const void* const> sources, std::size_t elements, c10::ScalarType dtype,
                      ReduceOp op) {
   switch (dtype) {
-    case c10::ScalarType::Float: return reduce_float32(static_cast<float*>(target), sources, elements, op);
-    case c10::ScalarType::BFloat16: return reduce_any_bfloat16(static_cast<std::uint16_t*>(target), sources, elements, op);
-    case c10::ScalarType::Double: return reduce_any(static_cast<double*>(target), sources, elements, op);
-    case c10::ScalarType::Long: return reduce_any(static_cast<std::int64_t*>(target), sources, elements, op);
-    case c10::ScalarType::Int: return reduce_any(static_cast<std::int32_t*>(target), sources, elements, op);
-    case c10::ScalarType::Byte: return reduce_any(static_cast<std::uint8_t*>(target), sources, elements, op);
+    case c10::ScalarType::Float:
+      return reduce_float32(static_cast<float*>(target), sources, elements, op);
+    case c10::ScalarType::BFloat16:
+      return reduce_any_bfloat16(static_cast<std::uint16_t*>(target), sources, elements, op);
+    case c10::ScalarType::Double:
+      return reduce_any(static_cast<double*>(target), sources, elements, op);
+    case c10::ScalarType::Long:
+      return reduce_any(static_cast<std::int64_t*>(target), sources, elements, op);
+    case c10::ScalarType::Int:
+      return reduce_any(static_cast<std::int32_t*>(target), sources, elements, op);
+    case c10::ScalarType::Byte:
+      return reduce_any(static_cast<std::uint8_t*>(target), sources, elements, op);
     default:
-      throw framework::Error(framework::ErrorKind::internal,
-                             {"a reduction of an unsupported dtype", "float32, bfloat16, float64, int64, int32 or uint8",
-                              std::string(c10::toString(dtype)), {}});
+      throw framework::Error(framework::ErrorKind::internal, {"a reduction of an unsupported dtype",
+                                                              "float32, bfloat16, float64, int64, int32 or uint8",
+                                                              std::string(c10::toString(dtype)),
+                                                              {}});
   }
 }
 

@@ -31,7 +31,9 @@ RoundOperation::RoundOperation(std::shared_ptr<Group> group, Descriptor descript
 
 void RoundOperation::consume(std::uint64_t, std::uint64_t) {}
 
-bool RoundOperation::needs(int) const { return true; }
+bool RoundOperation::needs(int) const {
+  return true;
+}
 
 bool RoundOperation::advance() {
   if (finished() || channel().finished_rounds < first_) return false;  // collectives of a group follow each other
@@ -86,12 +88,14 @@ void RoundOperation::check_announcements() {
       agreed_[static_cast<std::size_t>(member)] = true;
       continue;
     }
-    const auto name = [&](int which) { return "rank " + std::to_string(group_->world_ranks[static_cast<std::size_t>(which)]); };
-    throw framework::Error(framework::ErrorKind::communication,
-                           {"ranks of " + to_string(*group_) + " called different operations",
-                            to_string(descriptor()) + ", as " + name(rank()) + " did",
-                            to_string(*other) + " by " + name(member),
-                            "all ranks of a group must make the same calls with the same sizes in the same order"});
+    const auto name = [&](int which) {
+      return "rank " + std::to_string(group_->world_ranks[static_cast<std::size_t>(which)]);
+    };
+    throw framework::Error(
+        framework::ErrorKind::communication,
+        {"ranks of " + to_string(*group_) + " called different operations",
+         to_string(descriptor()) + ", as " + name(rank()) + " did", to_string(*other) + " by " + name(member),
+         "all ranks of a group must make the same calls with the same sizes in the same order"});
   }
 }
 

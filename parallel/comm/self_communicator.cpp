@@ -45,7 +45,8 @@ class SelfCommunicator final : public Communicator {
       throw Error(ErrorKind::communication,
                   {"a collective's output does not fit its input",
                    std::to_string(from.numel()) + " elements of " + std::string(c10::toString(from.scalar_type())),
-                   std::to_string(to.numel()) + " elements of " + std::string(c10::toString(to.scalar_type())), {}});
+                   std::to_string(to.numel()) + " elements of " + std::string(c10::toString(to.scalar_type())),
+                   {}});
     }
     if (to.data_ptr() != from.data_ptr()) to.view(-1).copy_(from.view(-1));
   }
@@ -53,13 +54,15 @@ class SelfCommunicator final : public Communicator {
   void check_member(int member) const {
     if (member == 0) return;
     throw Error(ErrorKind::communication, {"group '" + name() + "' has no member " + std::to_string(member),
-                                           "member 0 of a group of one rank", std::to_string(member), {}});
+                                           "member 0 of a group of one rank",
+                                           std::to_string(member),
+                                           {}});
   }
 
   std::unique_ptr<Work> no_peer(int member) const {
     throw Error(ErrorKind::communication,
-                {"a message in group '" + name() + "', which has one rank", "a peer", "member " + std::to_string(member),
-                 "send only where the group has more than one rank"});
+                {"a message in group '" + name() + "', which has one rank", "a peer",
+                 "member " + std::to_string(member), "send only where the group has more than one rank"});
   }
 };
 

@@ -8,7 +8,8 @@
 
 namespace retain::parallel {
 
-/// The group `name` that holds only the rank `world_rank`. Point-to-point throws Error(communication): there is no peer.
+/// The group `name` that holds only the rank `world_rank`. Point-to-point throws Error(communication): there is no
+/// peer.
 std::unique_ptr<Communicator> make_self_communicator(std::string name, int world_rank);
 
 }  // namespace retain::parallel

@@ -25,7 +25,9 @@ struct alignas(cache_line) Counter {
   std::atomic<std::uint64_t> rounds;  // posted so far
 };
 
-std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+std::size_t round_up(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 /// A member's share of a slot, with room for shares rounded up to whole cache lines.
 std::size_t result_bytes(int size) {
@@ -42,7 +44,8 @@ struct SharedChannel::Member {
 
 std::size_t SharedChannel::slot_bytes(int size) {
   constexpr std::size_t all_slots = std::size_t{1} << 20;
-  return std::clamp(all_slots / static_cast<std::size_t>(size), std::size_t{64} << 10, std::size_t{512} << 10) / page * page;
+  return std::clamp(all_slots / static_cast<std::size_t>(size), std::size_t{64} << 10, std::size_t{512} << 10) / page *
+         page;
 }
 
 std::size_t SharedChannel::segment_bytes(int size) {
@@ -81,7 +84,8 @@ bool SharedChannel::writable(std::uint64_t round) {
   return true;
 }
 
-void SharedChannel::put(std::uint64_t round, Phase phase, int, std::size_t offset, const void* source, std::size_t bytes) {
+void SharedChannel::put(std::uint64_t round, Phase phase, int, std::size_t offset, const void* source,
+                        std::size_t bytes) {
   if (bytes > 0) std::memcpy(slot(round, phase, rank()) + offset, source, bytes);
 }
 

@@ -72,6 +72,8 @@ std::unique_ptr<SharedSegment> SharedSegment::create(MPI_Comm comm, std::size_t 
   return nullptr;
 }
 
-SharedSegment::~SharedSegment() { ::munmap(data_, bytes_); }
+SharedSegment::~SharedSegment() {
+  ::munmap(data_, bytes_);
+}
 
 }  // namespace retain::parallel

@@ -2,6 +2,8 @@
 // Decoding equals Pillow's, and what cannot be decoded is named.
 #include "framework/image/decode.h"
 
+#include <unistd.h>
+
 #include <fstream>
 
 #include "image_fixtures.h"
@@ -39,7 +41,8 @@ TEST(Decode, FindsTheSizeBehindALongProfile) {
     long_header.resize(long_header.size() + 65533, 7);
   }
   long_header.insert(long_header.end(), plain.begin() + 2, plain.end());
-  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "retain_long_header.jpg";
+  const std::filesystem::path file =
+      std::filesystem::path(testing::TempDir()) / ("retain_long_header." + std::to_string(getpid()) + ".jpg");
   std::ofstream(file, std::ios::binary).write(reinterpret_cast<const char*>(long_header.data()), long_header.size());
   const ImageSize size = read_size(file), plain_size = read_size(plain, "plain");
   std::filesystem::remove(file);

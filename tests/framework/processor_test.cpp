@@ -3,7 +3,8 @@
 // values at the settings of released models.
 #include "framework/image/processor.h"
 
-#include <cmath>
+#include <unistd.h>
+
 #include <fstream>
 
 #include "image_fixtures.h"
@@ -32,7 +33,8 @@ std::string text_of(const json::value& value) {
 
 /// Throws unless the folder written with `text` as its processor file is accepted.
 std::string outcome_of_settings(const std::string& text, const std::optional<ModelPictures>& model = std::nullopt) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "retain_processor";
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("retain_processor." + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "preprocessor_config.json") << text;
   const std::string result = outcome([&] { read_processor_settings(folder, model); });

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `retain preprocess`: names, shapes and values of transformers' image processor; refusals that leave no file.
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -20,7 +22,8 @@ const std::filesystem::path fixtures = RETAIN_FIXTURES;
 
 class Preprocess : public testing::Test {
  protected:
-  Preprocess() : folder_(std::filesystem::path(testing::TempDir()) / "retain_preprocess") {
+  Preprocess()
+      : folder_(std::filesystem::path(testing::TempDir()) / ("retain_preprocess." + std::to_string(getpid()))) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

@@ -15,7 +15,8 @@
 namespace retain::parallel::testing {
 
 inline const std::vector<c10::ScalarType>& carried_dtypes() {
-  static const std::vector<c10::ScalarType> dtypes = {at::kFloat, at::kBFloat16, at::kDouble, at::kLong, at::kInt, at::kByte};
+  static const std::vector<c10::ScalarType> dtypes = {at::kFloat, at::kBFloat16, at::kDouble,
+                                                      at::kLong,  at::kInt,      at::kByte};
   return dtypes;
 }
 
@@ -38,7 +39,8 @@ inline at::Tensor values_of(int rank, std::int64_t elements, c10::ScalarType dty
 }
 
 /// The contract: left to right in rank order; bfloat16 in float32, rounded once.
-inline at::Tensor reduced_reference(int ranks, std::int64_t elements, c10::ScalarType dtype, ReduceOp op, std::int64_t salt = 0) {
+inline at::Tensor reduced_reference(int ranks, std::int64_t elements, c10::ScalarType dtype, ReduceOp op,
+                                    std::int64_t salt = 0) {
   const c10::ScalarType wide = dtype == at::kBFloat16 ? at::kFloat : dtype;
   at::Tensor sum = values_of(0, elements, dtype, salt).to(wide);
   for (int r = 1; r < ranks; ++r) {
@@ -137,7 +139,8 @@ TYPED_TEST_P(CommunicatorSuite, MessagesOfOneTagKeepTheirOrder) {
   std::vector<at::Tensor> received;
   for (int i = 0; i < 6; ++i) {
     const std::int64_t elements = i % 2 == 0 ? 100003 * i : 7 * i;
-    works.push_back(this->world_->send_async(this->here(values_of(this->world_->rank(), elements, at::kFloat, i)), next, i % 2));
+    works.push_back(
+        this->world_->send_async(this->here(values_of(this->world_->rank(), elements, at::kFloat, i)), next, i % 2));
     received.push_back(this->empty(elements, at::kFloat));
     works.push_back(this->world_->receive_async(received.back(), previous, i % 2));
   }
@@ -226,11 +229,13 @@ TYPED_TEST_P(CommunicatorSuite, LongRunsOfMixedOperationsStayExact) {
 
 TYPED_TEST_P(CommunicatorSuite, TextTravelsWhole) {
   const int ranks = this->world_->size();
-  const std::string own(static_cast<std::size_t>(this->world_->rank()) * 1000, static_cast<char>('a' + this->world_->rank()));
+  const std::string own(static_cast<std::size_t>(this->world_->rank()) * 1000,
+                        static_cast<char>('a' + this->world_->rank()));
   const std::vector<std::string> all = this->world_->gather_text(own);
   ASSERT_EQ(static_cast<int>(all.size()), ranks);
   for (int r = 0; r < ranks; ++r) {
-    EXPECT_EQ(all[static_cast<std::size_t>(r)], std::string(static_cast<std::size_t>(r) * 1000, static_cast<char>('a' + r)));
+    EXPECT_EQ(all[static_cast<std::size_t>(r)],
+              std::string(static_cast<std::size_t>(r) * 1000, static_cast<char>('a' + r)));
   }
   EXPECT_EQ(this->world_->broadcast_text(this->world_->rank() == ranks - 1 ? "last\n\0one" : "", ranks - 1), "last\n");
 }

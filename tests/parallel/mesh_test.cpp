@@ -57,7 +57,8 @@ std::vector<int> members(const MeshShape& shape, const MeshPosition& own, bool d
   std::vector<int> ranks;
   for (int rank = 0; rank < shape.ranks(); ++rank) {
     const MeshPosition at = position_of(shape, rank);
-    if ((data || at.data == own.data) && (pipeline || at.pipeline == own.pipeline) && (tensor || at.tensor == own.tensor)) {
+    if ((data || at.data == own.data) && (pipeline || at.pipeline == own.pipeline) &&
+        (tensor || at.tensor == own.tensor)) {
       ranks.push_back(rank);
     }
   }

@@ -25,8 +25,10 @@ void fail_as(const std::string& fault, Communicator& world) {
   world.all_reduce(x);
   world.describe_activity("task counting, step 12");
   if (last && fault == "sleep") std::this_thread::sleep_for(for_ever);
-  if (last && fault == "throw") throw retain::framework::Error(retain::framework::ErrorKind::data_invalid, "record 7 has no answer");
-  if (fault == "throw_everywhere") throw retain::framework::Error(retain::framework::ErrorKind::config_invalid, "unknown key tensr");
+  if (last && fault == "throw")
+    throw retain::framework::Error(retain::framework::ErrorKind::data_invalid, "record 7 has no answer");
+  if (fault == "throw_everywhere")
+    throw retain::framework::Error(retain::framework::ErrorKind::config_invalid, "unknown key tensr");
   if (last && fault == "standard_exception") throw std::out_of_range("index 9 of 4");
   if (last && fault == "kill") ::kill(::getpid(), SIGKILL);
   if (last && fault == "exit") ::_exit(3);

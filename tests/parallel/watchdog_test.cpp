@@ -28,7 +28,8 @@ Outcome run(const std::string& command) {
   Outcome outcome;
   FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
   std::array<char, 4096> buffer{};
-  while (const std::size_t bytes = std::fread(buffer.data(), 1, buffer.size(), pipe)) outcome.output.append(buffer.data(), bytes);
+  while (const std::size_t bytes = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    outcome.output.append(buffer.data(), bytes);
   const int status = ::pclose(pipe);
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -38,7 +39,8 @@ Outcome run(const std::string& command) {
 Outcome run_job(int ranks, const std::string& arguments) {
   return run(std::string("env OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
                          "OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 ") +
-             RETAIN_MPIEXEC + " --oversubscribe -np " + std::to_string(ranks) + " " + RETAIN_WATCHDOG_JOB + " " + arguments);
+             RETAIN_MPIEXEC + " --oversubscribe -np " + std::to_string(ranks) + " " + RETAIN_WATCHDOG_JOB + " " +
+             arguments);
 }
 
 int count(const std::string& text, const std::string& part) {
@@ -50,7 +52,8 @@ int count(const std::string& text, const std::string& part) {
 std::set<std::string> shared_memory_files() {
   std::set<std::string> files;
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", ignored)) files.insert(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", ignored))
+    files.insert(entry.path().filename());
   return files;
 }
 
@@ -81,9 +84,10 @@ TEST_P(Watchdog, AHealthyJobEndsWell) {
 TEST_P(Watchdog, ASleepingRankIsNamedWithWhatItDidLast) {
   const Outcome outcome = fail("sleep");
   expect_clean_end(outcome, 20);
-  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[communication] all_reduce(sum) #2 of 5000 Float"), HasSubstr("group 'world'"),
-                                    HasSubstr("rank 3 did not arrive"), HasSubstr("since all_reduce(sum) #1 of 1000"),
-                                    HasSubstr("task counting, step 12"), HasSubstr("3 s")));
+  EXPECT_THAT(outcome.output,
+              AllOf(HasSubstr("[communication] all_reduce(sum) #2 of 5000 Float"), HasSubstr("group 'world'"),
+                    HasSubstr("rank 3 did not arrive"), HasSubstr("since all_reduce(sum) #1 of 1000"),
+                    HasSubstr("task counting, step 12"), HasSubstr("3 s")));
   EXPECT_EQ(count(outcome.output, "retain: rank"), 1) << outcome.output;
   EXPECT_EQ(count(outcome.output, "did not arrive"), 1) << outcome.output;
 }
