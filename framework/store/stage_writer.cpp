@@ -12,7 +12,7 @@ namespace retain::framework {
 namespace {
 
 constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
-// Beyond the numbers: structure, manifest, and what other files of the commit need.
+// Beyond numbers and manifest: structure, inputs and info, and the other files of the commit.
 constexpr std::uint64_t kSpareBytes = std::uint64_t{1} << 20;
 
 std::vector<ArrayEntry> held_here(const std::vector<ArrayEntry>& arrays) {
@@ -21,9 +21,10 @@ std::vector<ArrayEntry> held_here(const std::vector<ArrayEntry>& arrays) {
   return here;
 }
 
-std::uint64_t bytes_of(const std::vector<ArrayEntry>& arrays) {
+/// A bound on the manifest's text: a line an array, 35 characters a block.
+std::uint64_t manifest_estimate(const std::vector<ArrayEntry>& arrays) {
   std::uint64_t bytes = 0;
-  for (const ArrayEntry& array : arrays) bytes += array.spec.bytes();
+  for (const ArrayEntry& array : arrays) bytes += 1024 + (array.here() ? 35 * array.spec.blocks() : 0);
   return bytes;
 }
 
@@ -99,8 +100,7 @@ StageFileWriter::StageFileWriter(FileOperations& operations, const std::filesyst
     : operations_(operations), path_(root / file), manifest_(std::move(manifest)), skeleton_(manifest_.arrays) {
   for (std::size_t i = 0; i < manifest_.arrays.size(); ++i) manifest_.arrays[i].offset = skeleton_.offsets()[i];
   layout_ = {std::move(file), held_here(manifest_.arrays)};
-  const std::uint64_t numbers = bytes_of(layout_.arrays);
-  require_space(operations_, root, numbers + skeleton_.file_bytes() / 64 + kSpareBytes);
+  require_space(operations_, root, skeleton_.file_bytes() + manifest_estimate(manifest_.arrays) + kSpareBytes);
   file_ = std::make_unique<File>(operations_, path_, O_RDWR | O_CREAT | O_EXCL);
   try {
     file_->resize(skeleton_.file_bytes());
