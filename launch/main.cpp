@@ -3,8 +3,8 @@
 #include <iostream>
 
 #include "framework/base/error.h"
+#include "framework/base/memory.h"
 #include "launch/command/commands.h"
-#include "launch/memory.h"
 #include "launch/signals.h"
 #include "parallel/comm/mpi_session.h"
 
@@ -29,7 +29,7 @@ int run(retain::parallel::MpiSession& mpi, const Action& action, bool quiet, dou
 }  // namespace
 
 int main(int argc, char** argv) {
-  retain::launch::keep_freed_pages();
+  retain::framework::keep_freed_pages();
   CLI::App app("Retain teaches large multimodal models new skills without erasing the old ones.", "retain");
   app.require_subcommand(1);
   app.set_version_flag("--version", RETAIN_VERSION);

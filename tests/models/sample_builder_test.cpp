@@ -27,7 +27,7 @@ const std::filesystem::path kFamily = kModels / "llava_onevision";
 
 Record record_of(json::value conversation, const json::value& images) {
   const json::value value{{"id", "r"}, {"conversations", std::move(conversation)}, {"image", images}};
-  return framework::parse_record(value, kModels / "records.json", 0, kModels / "images");
+  return framework::parse_record(value, kModels / "records.json", 0, kFamily / "images");
 }
 
 Record simple(const std::string& question, const std::vector<std::string>& images) {

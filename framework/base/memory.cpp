@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launch/memory.h"
+#include "framework/base/memory.h"
 
 #include <malloc.h>
 
 #include <climits>
 
-namespace retain::launch {
+namespace retain::framework {
 
 void keep_freed_pages() {
   mallopt(M_MMAP_MAX, 0);
@@ -14,4 +14,4 @@ void keep_freed_pages() {
   mallopt(M_ARENA_MAX, 1);
 }
 
-}  // namespace retain::launch
+}  // namespace retain::framework
