@@ -4,12 +4,22 @@
 #include <algorithm>
 #include <boost/json/src.hpp>
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 
 namespace retain::framework {
 namespace {
+
+/// 0.5 rather than Boost's 5E-1; the shortest text that reads back as the same double.
+std::string number_text(double number) {
+  char text[40];
+  const auto end = std::to_chars(text, text + sizeof text, number).ptr;
+  const std::string shortest(text, end);
+  return shortest.find_first_of(".e") == std::string::npos ? shortest + ".0" : shortest;
+}
 
 void print(const json::value& value, std::string& out, int depth) {
   const std::string indent(2 * (depth + 1), ' ');
@@ -30,6 +40,8 @@ void print(const json::value& value, std::string& out, int depth) {
       print((*array)[i], out, depth + 1);
     }
     out += "\n" + outdent + "]";
+  } else if (const double* number = value.if_double(); number && std::isfinite(*number)) {
+    out += number_text(*number);
   } else {
     out += json::serialize(value);
   }

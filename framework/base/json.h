@@ -21,7 +21,7 @@ json::value parse_json(std::string_view text, const std::string& origin, ErrorKi
 /// read_file + parse_json.
 json::value read_json(const std::filesystem::path& file, ErrorKind kind = ErrorKind::config_invalid);
 
-/// JSON with two-space indentation and a final newline, keys in their stored order.
+/// For people: JSON with two-space indentation and a final newline, keys in their stored order.
 std::string pretty(const json::value& value);
 
 }  // namespace retain::framework

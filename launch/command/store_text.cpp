@@ -27,7 +27,8 @@ std::string title_of(const framework::Manifest& manifest) {
   for (const char* key : {"operation", "step", "task", "x"}) {
     const json::value* value = manifest.inputs.if_contains(key);
     if (!value || value->is_object() || value->is_array() || value->is_null()) continue;
-    const std::string text = value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+    std::string text = value->is_string() ? std::string(value->get_string()) : framework::pretty(*value);
+    if (text.ends_with('\n')) text.pop_back();
     const bool bare = std::string_view(key) == "operation" || std::string_view(key) == "step";
     title += (title.empty() ? "" : ", ") + (bare ? text : std::string(key) + " " + text);
   }
