@@ -20,8 +20,10 @@ using framework::ErrorKind;
 
 constexpr int spins = 4000;  // about 100 microseconds, when every rank has a processor
 constexpr int yields = 200;
-constexpr auto sleep_step = std::chrono::microseconds(50);
-constexpr int polls_per_rest = 8;  // an MPI library looks at its sockets in one of several polls only
+constexpr auto shortest_sleep = std::chrono::microseconds(50);
+constexpr auto longest_sleep =
+    std::chrono::microseconds(1000);  // a crowd that wakes often would slow those that compute
+constexpr int polls_per_rest = 8;     // an MPI library looks at its sockets in one of several polls only
 constexpr int polls_between_clocks = 64;
 
 inline void pause_processor() {
@@ -46,7 +48,8 @@ class Backoff {
       --yields_left_;
       sched_yield();
     } else {
-      std::this_thread::sleep_for(sleep_step);
+      std::this_thread::sleep_for(sleep_);
+      sleep_ = std::min(longest_sleep, sleep_ + sleep_ / 16);
     }
   }
   bool look_at_clock() const { return polls_ % polls_between_clocks == 0; }
@@ -54,6 +57,7 @@ class Backoff {
  private:
   int spins_left_;
   int yields_left_ = yields;
+  std::chrono::microseconds sleep_ = shortest_sleep;
   int polls_ = 0;
 };
 
