@@ -58,7 +58,7 @@ ParameterTable table_for(const MeshShape& mesh) {
   rows.push_back({"language.layers.0.k_proj.bias", {2 * 12}, DType::float32, 0, head_cuts(2, 12, mesh.tensor), {middle}});
   rows.push_back({"language.layers.0.o_proj.weight", {130, 301}, DType::float32, 1, even_cuts(301, mesh.tensor), {middle}});
   rows.push_back({"language.layers.0.large.weight", {1100, 9001}, DType::bfloat16, 1, even_cuts(9001, mesh.tensor), {middle}});
-  rows.push_back({"language.layers.0.tall.weight", {9001, 600}, DType::float32, 0, even_cuts(9001, mesh.tensor), {last}});
+  rows.push_back({"language.layers.0.tall.weight", {9001, 60}, DType::float32, 0, even_cuts(9001, mesh.tensor), {last}});
   rows.push_back({"language.layers.0.norm.weight", {96}, DType::float32, -1, {}, {last}});
   rows.push_back({"language.scale", {}, DType::float32, -1, {}, {last}});
   rows.push_back({"language.none", {0, 4}, DType::float32, -1, {}, {0}});
@@ -277,7 +277,7 @@ TEST_F(ShardedStoreTest, AFailureOnOneRankIsThrownOnAllAndLeavesTheStoreClean) {
       ShardedStore store(root, mesh, ShardedStore::Access::write);
       commit(mesh, store, {}, 1, true);
     }
-    BrokenDisk disk(world->rank() == world->size() - 1);
+    BrokenDisk disk(world->rank() == std::min(1, world->size() - 1));  // who writes a large piece in any case
     ShardedStore store(root, mesh, ShardedStore::Access::write, "test", disk);
     try {
       commit(mesh, store, {}, 2, true);
