@@ -16,6 +16,7 @@
 #include "parallel/comm/message_operation.h"
 #include "parallel/comm/mpi_check.h"
 #include "parallel/comm/mpi_world.h"
+#include "parallel/comm/node_identity.h"
 #include "parallel/comm/progress.h"
 #include "parallel/comm/self_communicator.h"
 #include "parallel/comm/shared_channel.h"
@@ -192,24 +193,13 @@ class MpiCommunicator final : public Communicator {
   }
 
   std::unique_ptr<Work> start(std::shared_ptr<Operation> operation) {
-    world_->progress.start(operation);
+    world_->progress.start(operation, *group_);
     return std::make_unique<OperationWork>(world_, group_, std::move(operation));
   }
 
   std::shared_ptr<World> world_;
   std::shared_ptr<Group> group_;
 };
-
-/// By world rank: the lowest world rank of its node.
-std::vector<int> nodes_of(MPI_Comm comm, int rank, int size) {
-  MpiComm node;
-  check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, node.out()), "MPI_Comm_split_type");
-  int lowest = rank;
-  check_mpi(MPI_Allreduce(&rank, &lowest, 1, MPI_INT, MPI_MIN, node.get()), "MPI_Allreduce");
-  std::vector<int> nodes(static_cast<std::size_t>(size));
-  check_mpi(MPI_Allgather(&lowest, 1, MPI_INT, nodes.data(), 1, MPI_INT, comm), "MPI_Allgather");
-  return nodes;
-}
 
 }  // namespace
 
@@ -223,7 +213,7 @@ std::shared_ptr<Communicator> open_world(const WatchdogSettings& settings, std::
   check_mpi(MPI_Comm_rank(group->messages.get(), &group->rank), "MPI_Comm_rank");
   for (int rank = 0; rank < size; ++rank) group->world_ranks.push_back(rank);
   if (size == 1) return make_self_communicator(group->name, 0);
-  auto world = std::make_shared<World>(settings, std::move(board), nodes_of(group->messages.get(), group->rank, size));
+  auto world = std::make_shared<World>(settings, std::move(board), nodes_of(group->messages.get()));
   group->channel = make_channel(*world, *group);
   return std::make_shared<MpiCommunicator>(std::move(world), std::move(group));
 }

@@ -22,7 +22,7 @@ namespace retain::parallel {
 namespace {
 
 constexpr int failure_code = 1;
-constexpr auto time_for_another_nodes_message = std::chrono::milliseconds(500);
+constexpr auto time_for_another_nodes_message = std::chrono::seconds(2);  // to reach and end a remote rank
 constexpr auto time_to_be_ended = std::chrono::seconds(5);
 
 int number_in(const char* variable) {

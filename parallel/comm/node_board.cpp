@@ -13,6 +13,7 @@
 
 #include "parallel/comm/mpi_check.h"
 #include "parallel/comm/mpi_handle.h"
+#include "parallel/comm/node_identity.h"
 
 namespace retain::parallel {
 namespace {
@@ -71,15 +72,15 @@ struct NodeBoard::Entry {
 };
 
 std::shared_ptr<NodeBoard> NodeBoard::create() {
+  int world_rank = 0;
+  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &world_rank), "MPI_Comm_rank");
+  const int first_of_node = nodes_of(MPI_COMM_WORLD)[static_cast<std::size_t>(world_rank)];
   MpiComm node;
-  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, node.out()),
-            "MPI_Comm_split_type");
+  check_mpi(MPI_Comm_split(MPI_COMM_WORLD, first_of_node, world_rank, node.out()), "MPI_Comm_split");
   int ranks = 0;
   int own = 0;
-  int world_rank = 0;
   check_mpi(MPI_Comm_size(node.get(), &ranks), "MPI_Comm_size");
   check_mpi(MPI_Comm_rank(node.get(), &own), "MPI_Comm_rank");
-  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &world_rank), "MPI_Comm_rank");
   auto segment = SharedSegment::create(node.get(), sizeof(Header) + static_cast<std::size_t>(ranks) * sizeof(Entry));
   auto board = std::make_shared<NodeBoard>(std::move(segment), ranks, own, world_rank);
   check_mpi(MPI_Barrier(node.get()), "MPI_Barrier");
@@ -117,13 +118,21 @@ void NodeBoard::write(Change change) {
   own.version.store(version + 2, std::memory_order_release);
 }
 
-void NodeBoard::enter(const Descriptor& descriptor, std::string_view group) {
+void NodeBoard::record(bool waiting, const Descriptor& descriptor, std::string_view group) {
   write([&](Status& status) {
-    status.state = State::waiting;
+    status.state = waiting ? State::waiting : State::computing;
     status.since_ms = now_ms();
     status.descriptor = descriptor;
     copy_text(status.group, group);
   });
+}
+
+void NodeBoard::start(const Descriptor& descriptor, std::string_view group) {
+  record(false, descriptor, group);
+}
+
+void NodeBoard::enter(const Descriptor& descriptor, std::string_view group) {
+  record(true, descriptor, group);
 }
 
 void NodeBoard::leave() {

@@ -21,7 +21,8 @@ class NodeBoard {
   /// Whether world rank 0 is on this node.
   bool has_first_rank() const;
 
-  /// This rank waits in an operation of a group; it left it; it is busy with something.
+  /// This rank has started an operation of a group; it waits in one; it left it; it is busy with something.
+  void start(const Descriptor& descriptor, std::string_view group);
   void enter(const Descriptor& descriptor, std::string_view group);
   void leave();
   void describe(std::string_view activity);
@@ -42,6 +43,7 @@ class NodeBoard {
   Entry& entry(int index) const;
   template <class Change>
   void write(Change change);
+  void record(bool waiting, const Descriptor& descriptor, std::string_view group);
 
   std::unique_ptr<SharedSegment> segment_;  // null when this node offers no shared memory: nothing is known of peers
   int entries_;

@@ -73,7 +73,8 @@ Progress::Progress(WatchdogSettings settings, std::shared_ptr<NodeBoard> board)
       board_(std::move(board)),
       crowded_(board_->ranks_on_node() > static_cast<int>(std::thread::hardware_concurrency())) {}
 
-void Progress::start(std::shared_ptr<Operation> operation) {
+void Progress::start(std::shared_ptr<Operation> operation, const Group& group) {
+  board_->start(operation->descriptor(), group.name);
   operation->advance();
   if (!operation->finished()) pending_.push_back(std::move(operation));
 }

@@ -17,7 +17,7 @@ class Progress {
   Progress(WatchdogSettings settings, std::shared_ptr<NodeBoard> board);
 
   /// Adds an operation; it starts at once where it can.
-  void start(std::shared_ptr<Operation> operation);
+  void start(std::shared_ptr<Operation> operation, const Group& group);
   /// Returns when the operation is finished. Throws Error(communication): a peer did not arrive in time, called another
   /// operation, or another rank has failed.
   void wait(Operation& operation, const Group& group);
