@@ -52,7 +52,7 @@ Sample sample_of(const json::object& object, const LmmConfig& config) {
   models::ImageInput image;
   image.height = image.width = config.vision.image_size;
   image.tokens = field(object, "n_image_tokens");
-  image.tiles_NCSS = picture(config.vision.image_size, field(object, "image"));
+  image.pixels = picture(config.vision.image_size, field(object, "image"));
   sample.images.push_back(std::move(image));
   return sample;
 }

@@ -7,7 +7,7 @@
 #include "framework/image/decode.h"
 #include "framework/image/processor.h"
 #include "framework/text/tokenizer.h"
-#include "models/lmm/pictures.h"
+#include "models/lmm/family.h"
 #include "models/lmm/table.h"
 #include "models/weights/directory_source.h"
 #include "models/weights/load.h"
@@ -52,7 +52,7 @@ void check_companions(const Experiment& experiment, const models::LmmConfig& con
   if (required || has("tokenizer.json") || has("vocab.json")) framework::Tokenizer::load(experiment.model);
   else notes.emplace_back("no tokenizer: the model alone was checked");
   if (!framework::has_processor_file(experiment.model)) notes.emplace_back("no processor file: the model's configuration says how pictures are cut");
-  models::read_processor(experiment.model, config);
+  models::family_of(config).make_pictures(experiment.model, config, framework::AlphaMode::white);
 }
 
 json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& table, const TrainSettings& settings,

@@ -9,7 +9,7 @@
 #include "framework/image/processor.h"
 #include "launch/command/commands.h"
 #include "models/lmm/config.h"
-#include "models/lmm/pictures.h"
+#include "models/llava/pictures.h"
 #include "models/weights/safetensors_writer.h"
 
 namespace retain::launch {
@@ -31,7 +31,7 @@ ProcessorSettings settings_of(const Options& options) {
   const std::filesystem::path directory = options.model;
   ProcessorSettings settings = framework::has_processor_file(directory)
                                    ? framework::read_processor_settings(directory)
-                                   : models::read_processor(directory, models::read_config(directory));
+                                   : models::llava::read_processor(directory, models::read_config(directory));
   settings.alpha = options.mode == "clean" ? framework::AlphaMode::white : framework::AlphaMode::drop;
   return settings;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From records to what the model computes on. Shape suffixes: T packed tokens, A supervised positions, I visual tokens,
-// N tiles, C channels, S tile side.
+// From records to what the model computes on. Shape suffixes: T packed tokens, A supervised positions, I visual tokens.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -13,7 +12,8 @@ namespace retain::models {
 
 /// One image of a sample.
 struct ImageInput {
-  at::Tensor tiles_NCSS;     ///< float32 [tiles, 3, S, S], normalised; undefined where only token counts are needed
+  /// float32, normalised, in the family's shape (LLaVA: [tiles, 3, S, S]); undefined where only token counts are needed
+  at::Tensor pixels;
   std::int64_t height = 0;   ///< of the original picture, pixels
   std::int64_t width = 0;
   std::int64_t tokens = 0;   ///< visual tokens it becomes

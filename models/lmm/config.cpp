@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/lmm/config.h"
 
-#include <array>
 #include <string_view>
 
 #include "framework/base/error.h"
 #include "framework/base/json.h"
-#include "models/llava_onevision/config.h"
 #include "models/lmm/config_fields.h"
+#include "models/lmm/family.h"
 
 namespace retain::models {
 
@@ -17,25 +16,14 @@ using framework::ErrorKind;
 
 namespace {
 
-/// One way of writing a family's config.json.
-struct Style {
-  std::string_view architecture;  ///< what `architectures` names
-  std::string_view model_type;    ///< what `model_type` names, for files without `architectures`
-  LmmConfig (*read)(const ConfigFields& fields, const std::filesystem::path& directory);
-};
-
-constexpr std::array<Style, 2> kStyles{{
-    {"LlavaOnevisionForConditionalGeneration", "llava_onevision", llava_onevision::read_transformers_config},
-    {"LlavaQwenForCausalLM", "llava_qwen", llava_onevision::read_original_config},
-}};
-
 std::string supported() {
   std::string list;
-  for (const Style& style : kStyles) list += (list.empty() ? "" : ", ") + std::string(style.architecture);
+  for (const Family* family : families())
+    for (const ConfigStyle& style : family->styles) list += (list.empty() ? "" : ", ") + std::string(style.architecture);
   return list;
 }
 
-const Style& style_of(const ConfigFields& fields) {
+LmmConfig read_fields(const ConfigFields& fields, const std::filesystem::path& directory) {
   std::string_view key = "architectures";
   std::string wanted;
   if (const json::value* list = fields.value(key)) {
@@ -46,8 +34,13 @@ const Style& style_of(const ConfigFields& fields) {
     key = "model_type";
     wanted = fields.text(key, std::nullopt);
   }
-  for (const Style& style : kStyles)
-    if (wanted == (key == "architectures" ? style.architecture : style.model_type)) return style;
+  for (const Family* family : families())
+    for (const ConfigStyle& style : family->styles) {
+      if (wanted != (key == "architectures" ? style.architecture : style.model_type)) continue;
+      LmmConfig config = style.read(fields, directory);
+      config.family = family->name;
+      return config;
+    }
   throw Error(ErrorKind::config_unsupported, {fields.file() + ": " + std::string(key) + " names an unsupported model",
                                               supported(), wanted, "use a model of one of these architectures"});
 }
@@ -61,7 +54,7 @@ LmmConfig read_config_file(const std::filesystem::path& file) {
     throw Error(ErrorKind::config_invalid, {file.string() + " is not a configuration", "a JSON object",
                                             std::string(json::to_string(document.kind())), "download the file again"});
   const ConfigFields fields(*object, file.string(), "");
-  return style_of(fields).read(fields, file.parent_path());
+  return read_fields(fields, file.parent_path());
 }
 
 LmmConfig read_config(const std::filesystem::path& directory) {

@@ -1,35 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/lmm/image_features.h"
 
-#include "framework/base/digest.h"
-#include "models/lmm/visual_tokens.h"
+#include "framework/store/digest.h"
+#include "models/lmm/family.h"
 #include "models/vision/feature_cache.h"
 
 namespace retain::models {
 
 ImageFeatures::ImageFeatures(const LmmConfig& config, const parallel::ParameterSet& parameters,
                              parallel::Communicator& group, FeatureCache* cache)
-    : config_(config),
-      group_(group),
-      cache_(cache),
-      tower_(config.vision, parameters, group),
-      projector_(config, parameters, group),
-      newline_H_(config.image_newline ? parameters.at("image_newline") : at::Tensor()) {
+    : group_(group), cache_(cache), encoder_(family_of(config).make_encoder(config, parameters, group)) {
   for (const parallel::Parameter& parameter : parameters.all())
     if (parameter.spec.name.starts_with("vision.")) tower_weights_.push_back(parameter.value);
 }
 
 at::Tensor ImageFeatures::forward(const std::vector<ImageInput>& images) {
-  const std::vector<at::Tensor> features = tower_features(images);
-  const at::Tensor projected_NPH = projector_.forward(at::cat(features));
-  std::vector<at::Tensor> tokens;
-  std::int64_t tile = 0;
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    const std::int64_t tiles = features[i].size(0);
-    tokens.push_back(arrange_visual_tokens(projected_NPH.narrow(0, tile, tiles), newline_H_, images[i], config_));
-    tile += tiles;
-  }
-  return at::cat(tokens);
+  return encoder_->tokens(tower_features(images), images);
 }
 
 std::vector<at::Tensor> ImageFeatures::tower_features(const std::vector<ImageInput>& images) {
@@ -37,13 +23,7 @@ std::vector<at::Tensor> ImageFeatures::tower_features(const std::vector<ImageInp
                                    [](const at::Tensor& weight) { return weight.requires_grad(); });
   if (!trained || !at::GradMode::is_enabled()) return frozen_features(images);
   forget_weights();
-  std::vector<at::Tensor> tiles;
-  std::vector<std::int64_t> counts;
-  for (const ImageInput& image : images) {
-    tiles.push_back(image.tiles_NCSS);
-    counts.push_back(image.tiles_NCSS.size(0));
-  }
-  return tower_.forward(at::cat(tiles)).split_with_sizes(counts);
+  return encoder_->tower(images);
 }
 
 std::vector<at::Tensor> ImageFeatures::frozen_features(const std::vector<ImageInput>& images) {
@@ -58,7 +38,7 @@ std::vector<at::Tensor> ImageFeatures::frozen_features(const std::vector<ImageIn
       features[i] = features[i].to(tower_weights_.front().device());
       continue;
     }
-    features[i] = tower_.forward(images[i].tiles_NCSS);
+    features[i] = encoder_->tower(std::span(&images[i], 1)).front();
     if (!keys[i].empty()) cache_->insert(keys[i], features[i].cpu());
   }
   return features;
@@ -71,14 +51,14 @@ std::vector<std::string> ImageFeatures::cache_keys(const std::vector<ImageInput>
                                    [](const at::Tensor& weight) { return weight.requires_grad(); });
   if (cache_ == nullptr || trained) return keys;
   if (tower_digest_.empty()) {
-    framework::Digest local;
+    framework::DigestStream local;
     for (const at::Tensor& weight : tower_weights_) {
       const at::Tensor host = weight.detach().cpu().contiguous();
-      local.add(host.const_data_ptr(), host.nbytes());
+      local.add({static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()});
     }
-    framework::Digest whole;
-    for (const std::string& digest : group_.gather_text(local.hex())) whole.add(digest);
-    tower_digest_ = whole.hex();
+    std::string whole;
+    for (const std::string& digest : group_.gather_text(to_hex(local.finish()))) whole += digest;
+    tower_digest_ = to_hex(framework::digest_of(whole));
   }
   const std::string suffix = "/" + tower_digest_ + "/" + c10::toString(tower_weights_.front().scalar_type());
   for (std::size_t i = 0; i < images.size(); ++i)

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// From images to visual tokens: vision tower, projector, arrangement, and the reuse of frozen features.
+// From images to visual tokens, with the reuse of a frozen tower's features.
 // Shape suffixes: I visual tokens of all images, H hidden.
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "models/lmm/batch.h"
 #include "models/lmm/config.h"
-#include "models/projector.h"
-#include "models/vision/siglip.h"
+#include "models/lmm/visual_encoder.h"
+#include "parallel/comm/communicator.h"
 #include "parallel/parameter.h"
 
 namespace retain::models {
@@ -36,14 +37,11 @@ class ImageFeatures {
   std::vector<std::string> cache_keys(const std::vector<ImageInput>& images);
   void keep_common_hits(std::vector<at::Tensor>& found) const;
 
-  const LmmConfig& config_;
   parallel::Communicator& group_;
   FeatureCache* cache_;
-  Siglip tower_;
-  Projector projector_;
-  at::Tensor newline_H_;                   ///< undefined without one
+  std::unique_ptr<VisualEncoder> encoder_;
   std::vector<at::Tensor> tower_weights_;
-  std::string tower_digest_;               ///< of all tensor ranks' slices; empty until needed
+  std::string tower_digest_;  ///< of all tensor ranks' slices; empty until needed
 };
 
 }  // namespace retain::models

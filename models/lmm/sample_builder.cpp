@@ -5,8 +5,7 @@
 #include <utility>
 
 #include "framework/base/error.h"
-#include "framework/image/decode.h"
-#include "models/lmm/pictures.h"
+#include "models/lmm/family.h"
 
 namespace retain::models {
 
@@ -16,28 +15,14 @@ using framework::Record;
 
 namespace {
 
-/// The chat template of a family's data.
-std::string_view template_of(const LmmConfig& config) {
-  if (config.family == "llava_onevision") return "qwen_1_5";
-  throw Error(ErrorKind::config_unsupported, "no chat template is known for the family " + config.family);
-}
-
 framework::AlphaMode alpha_of(framework::LabelMode mode) {
   return mode == framework::LabelMode::faithful ? framework::AlphaMode::drop : framework::AlphaMode::white;
 }
 
-ImageInput read_picture(const std::filesystem::path& file, framework::Tiling tiling, Pictures pictures,
-                        const framework::ProcessorSettings& processor, const LmmConfig& config) {
-  if (!std::filesystem::exists(file))
-    throw Error(ErrorKind::data_missing_image, {"there is no image " + file.string(), "a readable file", "no such file",
-                                                "correct the record, or name the images' folder with `images`"});
-  if (pictures == Pictures::pixels) return load_image_input(file, processor, config, tiling);
-  const framework::ImageSize size = framework::read_size(file);
-  ImageInput input;
-  input.height = size.height;
-  input.width = size.width;
-  input.tokens = visual_tokens(size.height, size.width, config, tiling);
-  return input;
+void require_picture(const std::filesystem::path& file) {
+  if (std::filesystem::exists(file)) return;
+  throw Error(ErrorKind::data_missing_image, {"there is no image " + file.string(), "a readable file", "no such file",
+                                              "correct the record, or name the images' folder with `images`"});
 }
 
 void check_id(std::int64_t id, std::int64_t vocabulary, const Record& record) {
@@ -53,8 +38,8 @@ void check_id(std::int64_t id, std::int64_t vocabulary, const Record& record) {
 SampleBuilder::SampleBuilder(const std::filesystem::path& directory, const LmmConfig& config, framework::LabelMode mode)
     : config_(config),
       tokenizer_(framework::Tokenizer::load(directory)),
-      chat_(framework::ChatTemplate::named(template_of(config))),
-      processor_(read_processor(directory, config, alpha_of(mode))),
+      chat_(framework::ChatTemplate::named(family_of(config).chat_template(config))),
+      pictures_(family_of(config).make_pictures(directory, config, alpha_of(mode))),
       mode_(mode),
       placeholder_(tokenizer_.add_special(framework::kImageToken)) {}
 
@@ -77,8 +62,6 @@ Sample SampleBuilder::expand(const Record& record, framework::EncodedChat chat, 
                 {record.where() + ": image placeholders and images differ in number",
                  std::to_string(record.images.size()) + " placeholders, one for each image", std::to_string(places),
                  "correct or remove the record"});
-  // LLaVA cuts tiles only where a sample has one picture.
-  const framework::Tiling tiling = places > 1 ? framework::Tiling::single : framework::Tiling::anyres;
   Sample sample;
   sample.id = record.id;
   for (std::size_t i = 0; i < chat.input_ids.size(); ++i) {
@@ -89,7 +72,9 @@ Sample SampleBuilder::expand(const Record& record, framework::EncodedChat chat, 
       continue;
     }
     try {
-      sample.images.push_back(read_picture(record.images[sample.images.size()], tiling, pictures, processor_, config_));
+      const std::filesystem::path& file = record.images[sample.images.size()];
+      require_picture(file);
+      sample.images.push_back(pictures_->read(file, places, pictures));
     } catch (const Error& error) {
       framework::ErrorParts parts = error.parts();
       parts.what = record.where() + ": " + parts.what;

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <system_error>
 
-#include "framework/base/digest.h"
+#include "framework/store/digest.h"
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 
@@ -37,12 +37,16 @@ std::vector<StoredFile> list_files(const fs::path& folder) {
   return files;
 }
 
+std::string digest_of(const at::Tensor& tensor) {
+  return to_hex(framework::digest_of(std::span(static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes())));
+}
+
 std::string header_of(const std::string& key, const at::Tensor& tensor) {
   json::array shape(tensor.sizes().begin(), tensor.sizes().end());
   const json::object header{{"key", key},
                             {"dtype", static_cast<int>(tensor.scalar_type())},
                             {"shape", shape},
-                            {"digest", framework::digest_of(tensor.const_data_ptr(), tensor.nbytes())}};
+                            {"digest", digest_of(tensor)}};
   return json::serialize(header) + "\n";
 }
 
@@ -72,7 +76,7 @@ std::optional<at::Tensor> parse(std::ifstream& file, const std::string& key, std
   std::optional<at::Tensor> tensor = allocate(header.as_object(), key, file_bytes - header_bytes);
   if (!tensor) return std::nullopt;
   file.read(static_cast<char*>(tensor->mutable_data_ptr()), static_cast<std::streamsize>(tensor->nbytes()));
-  const std::string found = framework::digest_of(tensor->const_data_ptr(), tensor->nbytes());
+  const std::string found = digest_of(*tensor);
   if (!file || header.as_object().at("digest").as_string() != found) return std::nullopt;
   return tensor;
 }
@@ -90,7 +94,7 @@ FeatureFiles::FeatureFiles(fs::path folder, std::int64_t limit_bytes)
   for (const StoredFile& file : list_files(folder_)) bytes_ += file.bytes;
 }
 
-fs::path FeatureFiles::file_of(const std::string& key) const { return folder_ / (framework::digest_of(key) + extension); }
+fs::path FeatureFiles::file_of(const std::string& key) const { return folder_ / (framework::to_hex(framework::digest_of(key)) + extension); }
 
 std::optional<at::Tensor> FeatureFiles::read(const std::string& key) {
   const fs::path path = file_of(key);

@@ -7,19 +7,18 @@
 #include <vector>
 
 #include "models/lmm/config.h"
+#include "models/vision/tower.h"
 #include "models/vision/vit.h"
 #include "parallel/parameter.h"
 
 namespace retain::models {
 
-class Siglip {
+class Siglip final : public VisionTower {
  public:
   /// `group` is the tensor group and outlives the tower.
   Siglip(const VisionConfig& config, const parallel::ParameterSet& parameters, parallel::Communicator& group);
 
-  /// Features [N,P,H] of tiles_NCSS (float32, normalised) in the parameters' dtype. Pixels that do not fill a patch at the
-  /// right and bottom are left out. Throws Error(data_invalid) for tiles of another size.
-  at::Tensor forward(const at::Tensor& tiles_NCSS) const;
+  at::Tensor forward(const at::Tensor& tiles_NCSS) const override;
 
  private:
   at::Tensor embed(const at::Tensor& tiles_NCSS) const;

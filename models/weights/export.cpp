@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "framework/base/error.h"
-#include "models/llava_onevision/hub_files.h"
+#include "models/lmm/family.h"
 #include "models/weights/name_map.h"
 
 namespace retain::models {
@@ -32,7 +32,7 @@ void copy_tensor(const framework::TensorSource& source, const TensorInfo& tensor
 
 /// The files of an original checkpoint, with the hub's configuration for its own and without the tower's folder.
 SmallFiles as_hub_files(const LmmConfig& config, const SmallFiles& files) {
-  SmallFiles kept = llava_onevision::hub_files(config);
+  SmallFiles kept = family_of(config).hub_files(config);
   for (const auto& [name, bytes] : files)
     if (name.find('/') == std::string::npos) kept.emplace(name, bytes);
   return kept;

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "framework/base/error.h"
-#include "models/llava_onevision/names.h"
+#include "models/lmm/family.h"
 
 namespace retain::models {
 
@@ -28,8 +28,7 @@ std::optional<std::string> Naming::canonical(std::string_view stored) const {
 }
 
 std::span<const Naming> namings(const LmmConfig& config) {
-  if (config.family == "llava_onevision") return llava_onevision::namings();
-  throw Error(ErrorKind::config_unsupported, "no tensor names are known for the family " + config.family);
+  return family_of(config).namings;
 }
 
 const Naming& naming(const LmmConfig& config, std::string_view name) {

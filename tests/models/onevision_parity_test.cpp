@@ -6,9 +6,9 @@
 #include "framework/base/json.h"
 #include "models/generator.h"
 #include "models/layers/rms_norm.h"
-#include "models/projector.h"
+#include "models/llava/projector.h"
 #include "models/vision/feature_cache.h"
-#include "models/vision/siglip.h"
+#include "models/vision/tower.h"
 #include "onevision_fixture.h"
 #include "parallel/comm/mpi_communicator.h"
 
@@ -70,14 +70,14 @@ class OneVisionParity : public testing::TestWithParam<int> {
 TEST_P(OneVisionParity, VisionFeaturesAndProjector) {
   if (!mesh->is_first_pipeline_stage()) return;
   const auto model = onevision_model(*mesh, {}, nothing);
-  models::Siglip tower(model->config().vision, model->parameters(), mesh->tensor());
-  models::Projector projector(model->config(), model->parameters(), mesh->tensor());
+  const auto tower = models::make_tower(model->config().vision, model->parameters(), mesh->tensor());
+  const models::llava::Projector projector(model->config(), model->parameters(), mesh->tensor());
   for (const std::string name : {"single", "pair"}) {
     std::vector<at::Tensor> tiles;
     for (const Sample& sample : samples_of(onevision_case(name + ".inputs"), model->config()))
-      for (const models::ImageInput& image : sample.images) tiles.push_back(image.tiles_NCSS);
+      for (const models::ImageInput& image : sample.images) tiles.push_back(image.pixels);
     const Tensors expected = onevision_case(name + ".expected");
-    const at::Tensor features = tower.forward(at::cat(tiles));
+    const at::Tensor features = tower->forward(at::cat(tiles));
     EXPECT_LT(largest_difference(features, expected.at("vision_features")), 2e-5);
     if (expected.contains("projector_out")) {
       EXPECT_LT(largest_difference(projector.forward(features), expected.at("projector_out")), 2e-5);

@@ -63,13 +63,13 @@ TEST_P(ReferenceCase, GivesTheIdsLabelsAndPixelsOfHuggingFace) {
     EXPECT_EQ(light.ids, sample.ids);
     EXPECT_EQ(light.labels, sample.labels);
     for (std::size_t j = 0; j < sample.images.size(); ++j, ++picture) {
-      const at::Tensor tiles_NCSS = sample.images[j].tiles_NCSS;
+      const at::Tensor tiles_NCSS = sample.images[j].pixels;
       const at::Tensor expected = inputs.read("pixel_values")[picture].narrow(0, 0, tiles_NCSS.size(0));
       EXPECT_LE((tiles_NCSS - expected).abs().max().item<double>(), 1e-6);
       EXPECT_EQ(inputs.read("image_sizes")[picture][0].item<std::int64_t>(), sample.images[j].height);
       EXPECT_EQ(inputs.read("image_sizes")[picture][1].item<std::int64_t>(), sample.images[j].width);
       EXPECT_FALSE(sample.images[j].key.empty());
-      EXPECT_FALSE(light.images[j].tiles_NCSS.defined());
+      EXPECT_FALSE(light.images[j].pixels.defined());
       EXPECT_EQ(light.images[j].tokens, sample.images[j].tokens);
     }
   }
@@ -100,7 +100,7 @@ TEST(SampleBuilder, SeveralPicturesAreOneTileEach) {
       builder.training_sample(simple("<image> or <image>?", {"pair0.png", "pair1.png"}), Pictures::pixels);
   ASSERT_EQ(sample.images.size(), 2U);
   for (const ImageInput& image : sample.images) {
-    EXPECT_EQ(image.tiles_NCSS.size(0), 1);
+    EXPECT_EQ(image.pixels.size(0), 1);
     EXPECT_EQ(image.tokens, config.vision.patches() + 1);
   }
   EXPECT_EQ(std::count(sample.ids.begin(), sample.ids.end(), config.image_token), 2 * (config.vision.patches() + 1));

@@ -33,7 +33,7 @@ models::ImageInput image_of(const models::LmmConfig& config, std::int64_t record
   const framework::AnyresPlan plan = framework::plan_anyres(image.height, image.width, settings);
   image.tokens = plan.tokens;
   const std::int64_t side = config.vision.image_size;
-  if (with_pixels) image.tiles_NCSS = normal("pixels/" + std::to_string(record), {plan.tiles(), 3, side, side}, 0.5);
+  if (with_pixels) image.pixels = normal("pixels/" + std::to_string(record), {plan.tiles(), 3, side, side}, 0.5);
   return image;
 }
 

@@ -69,7 +69,7 @@ std::vector<models::Sample> samples_of(const LmmConfig& config, const Safetensor
       const framework::AnyresPlan plan = framework::plan_anyres(image.height, image.width, settings);
       EXPECT_EQ(plan.tokens, visual);
       image.tokens = visual;
-      image.tiles_NCSS = pixels[next_image++].narrow(0, 0, plan.tiles()).contiguous();
+      image.pixels = pixels[next_image++].narrow(0, 0, plan.tiles()).contiguous();
       sample.images.push_back(std::move(image));
     }
     samples.push_back(std::move(sample));

@@ -7,7 +7,7 @@
 #include "models/lmm/config.h"
 #include "parallel/tensor/linear.h"
 
-namespace retain::models {
+namespace retain::models::llava {
 
 class Projector {
  public:
@@ -23,4 +23,4 @@ class Projector {
   parallel::Linear linear_1_, linear_2_;
 };
 
-}  // namespace retain::models
+}  // namespace retain::models::llava

@@ -7,7 +7,7 @@
 #include "models/lmm/batch.h"
 #include "models/lmm/config.h"
 
-namespace retain::models {
+namespace retain::models::llava {
 
 /// Tokens [I,H] of one image: those of the base tile, then the tiles' map without padding, reduced bilinearly where it
 /// exceeds the limit, with `newline_H` after each row (undefined: none). An image of one tile is its base tokens, with one
@@ -16,4 +16,4 @@ namespace retain::models {
 at::Tensor arrange_visual_tokens(const at::Tensor& features_NPH, const at::Tensor& newline_H, const ImageInput& image,
                                  const LmmConfig& config);
 
-}  // namespace retain::models
+}  // namespace retain::models::llava

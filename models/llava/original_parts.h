@@ -11,7 +11,7 @@
 #include "framework/base/json.h"
 #include "models/lmm/config_fields.h"
 
-namespace retain::models::llava_onevision {
+namespace retain::models::llava {
 
 /// A vision tower's configuration and where it was found, for messages.
 struct TowerSource {
@@ -33,4 +33,4 @@ std::int64_t find_image_token(const std::filesystem::path& directory, std::int64
 std::vector<std::pair<std::int64_t, std::int64_t>> grid_of_tiles(const ConfigFields& fields, std::string_view key,
                                                                  std::int64_t tile);
 
-}  // namespace retain::models::llava_onevision
+}  // namespace retain::models::llava

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "models/projector.h"
+#include "models/llava/projector.h"
 
 #include "models/layers/activation.h"
 #include "parallel/collective_ops.h"
 
-namespace retain::models {
+namespace retain::models::llava {
 
 Projector::Projector(const LmmConfig& config, const parallel::ParameterSet& parameters, parallel::Communicator& group)
     : activation_(config.projector_activation),
@@ -18,4 +18,4 @@ at::Tensor Projector::forward(const at::Tensor& x_NPF) const {
   return linear_2_.forward(activate(activation_, linear_1_.forward(shared_RF))).unflatten(0, {x_NPF.size(0), x_NPF.size(1)});
 }
 
-}  // namespace retain::models
+}  // namespace retain::models::llava

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Formulas: transformers 5.23 `LlavaOnevisionModel.pack_image_features`. g: patches along a side of a tile; h, w: map.
-#include "models/lmm/visual_tokens.h"
+#include "models/llava/arrange.h"
 
 #include "framework/base/error.h"
 #include "framework/image/anyres.h"
+#include "models/llava/pictures.h"
 
-namespace retain::models {
+namespace retain::models::llava {
 namespace {
 
 using framework::AnyresPlan;
@@ -47,9 +48,7 @@ at::Tensor arrange_visual_tokens(const at::Tensor& features_NPH, const at::Tenso
     require_equal("visual tokens", grid * grid + (closed ? 1 : 0), image.tokens, image);
     return closed ? at::cat({features_NPH[0], newline_H.unsqueeze(0)}) : features_NPH[0];
   }
-  const AnyresPlan plan = framework::plan_anyres(
-      image.height, image.width,
-      {config.pinpoints, config.vision.image_size, grid, config.max_tiles, newline_H.defined()});
+  const AnyresPlan plan = framework::plan_anyres(image.height, image.width, anyres_settings(config));
   require_equal("tiles", plan.tiles(), features_NPH.size(0), image);
   require_equal("visual tokens", plan.tokens, image.tokens, image);
   at::Tensor map_hwH = join_tiles(features_NPH, plan, grid);
@@ -58,4 +57,4 @@ at::Tensor arrange_visual_tokens(const at::Tensor& features_NPH, const at::Tenso
   return at::cat({features_NPH[0], map_hwH.flatten(0, 1)});
 }
 
-}  // namespace retain::models
+}  // namespace retain::models::llava

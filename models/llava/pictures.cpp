@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "models/lmm/pictures.h"
+#include "models/llava/pictures.h"
 
 #include <ATen/ops/from_blob.h>
 
 #include <memory>
+#include <utility>
 
 #include "framework/base/error.h"
 
-namespace retain::models {
+namespace retain::models::llava {
 
 framework::AnyresSettings anyres_settings(const LmmConfig& config) {
   return {config.pinpoints, config.vision.image_size, config.vision.grid(), config.max_tiles, config.image_newline};
@@ -35,22 +36,33 @@ std::int64_t visual_tokens(std::int64_t height, std::int64_t width, const LmmCon
       .tokens;
 }
 
-ImageInput make_image_input(framework::ProcessedImage picture, const LmmConfig& config, framework::Tiling tiling) {
+AnyresPictures::AnyresPictures(LmmConfig config, framework::ProcessorSettings settings)
+    : config_(std::move(config)), settings_(std::move(settings)) {}
+
+ImageInput AnyresPictures::read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const {
+  const framework::Tiling tiling = pictures_in_sample > 1 ? framework::Tiling::single : framework::Tiling::anyres;
   ImageInput input;
-  input.height = picture.original_height;
-  input.width = picture.original_width;
-  input.tokens = visual_tokens(input.height, input.width, config, tiling);
-  input.key = std::move(picture.digest);
-  const auto tiles = std::make_shared<std::vector<float>>(std::move(picture.tiles));
-  input.tiles_NCSS = at::from_blob(
-      tiles->data(), {picture.tiles_count, 3, picture.side, picture.side}, [tiles](void*) {}, at::kFloat);
+  if (detail == Pictures::sizes) {
+    const framework::ImageSize size = framework::read_size(file);
+    input.height = size.height;
+    input.width = size.width;
+  } else {
+    framework::ProcessedImage picture =
+        framework::process_image(framework::load_image(file, settings_.alpha), settings_, tiling);
+    input.height = picture.original_height;
+    input.width = picture.original_width;
+    input.key = std::move(picture.digest);
+    const auto tiles = std::make_shared<std::vector<float>>(std::move(picture.tiles));
+    input.pixels = at::from_blob(tiles->data(), {picture.tiles_count, 3, picture.side, picture.side}, [tiles](void*) {},
+                                 at::kFloat);
+  }
+  input.tokens = visual_tokens(input.height, input.width, config_, tiling);
   return input;
 }
 
-ImageInput load_image_input(const std::filesystem::path& file, const framework::ProcessorSettings& settings,
-                            const LmmConfig& config, framework::Tiling tiling) {
-  return make_image_input(framework::process_image(framework::load_image(file, settings.alpha), settings, tiling),
-                          config, tiling);
+std::unique_ptr<PictureReader> make_pictures(const std::filesystem::path& directory, const LmmConfig& config,
+                                             framework::AlphaMode alpha) {
+  return std::make_unique<AnyresPictures>(config, read_processor(directory, config, alpha));
 }
 
-}  // namespace retain::models
+}  // namespace retain::models::llava

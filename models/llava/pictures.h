@@ -3,13 +3,15 @@
 // counts, tiles as tensors.
 #pragma once
 #include <filesystem>
+#include <memory>
 
 #include "framework/image/anyres.h"
 #include "framework/image/processor.h"
 #include "models/lmm/batch.h"
 #include "models/lmm/config.h"
+#include "models/lmm/picture_reader.h"
 
-namespace retain::models {
+namespace retain::models::llava {
 
 /// What decides the visual tokens of `config`.
 framework::AnyresSettings anyres_settings(const LmmConfig& config);
@@ -24,12 +26,18 @@ framework::ProcessorSettings read_processor(const std::filesystem::path& directo
 std::int64_t visual_tokens(std::int64_t height, std::int64_t width, const LmmConfig& config,
                            framework::Tiling tiling = framework::Tiling::anyres);
 
-/// An image of a sample; its tensor takes over the picture's memory.
-ImageInput make_image_input(framework::ProcessedImage picture, const LmmConfig& config,
-                            framework::Tiling tiling = framework::Tiling::anyres);
+/// Pictures as anyres tiles; those of samples that hold several as one tile each, as LLaVA has it.
+class AnyresPictures final : public PictureReader {
+ public:
+  AnyresPictures(LmmConfig config, framework::ProcessorSettings settings);
+  ImageInput read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const override;
 
-/// Loads, processes and counts one file. Errors: those of framework::load_image and process_image.
-ImageInput load_image_input(const std::filesystem::path& file, const framework::ProcessorSettings& settings,
-                            const LmmConfig& config, framework::Tiling tiling = framework::Tiling::anyres);
+ private:
+  LmmConfig config_;
+  framework::ProcessorSettings settings_;
+};
 
-}  // namespace retain::models
+std::unique_ptr<PictureReader> make_pictures(const std::filesystem::path& directory, const LmmConfig& config,
+                                             framework::AlphaMode alpha);
+
+}  // namespace retain::models::llava

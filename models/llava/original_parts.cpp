@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "models/llava_onevision/original_parts.h"
+#include "models/llava/original_parts.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include "framework/base/error.h"
 
-namespace retain::models::llava_onevision {
+namespace retain::models::llava {
 
 namespace json = framework::json;
 using framework::Error;
@@ -105,4 +105,4 @@ std::vector<std::pair<std::int64_t, std::int64_t>> grid_of_tiles(const ConfigFie
   return pinpoints;
 }
 
-}  // namespace retain::models::llava_onevision
+}  // namespace retain::models::llava

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The families of models: one line each.
+#include <array>
+
+#include "framework/base/error.h"
+#include "models/llava_onevision/family.h"
+#include "models/lmm/family.h"
+
+namespace retain::models {
+namespace {
+
+constexpr std::array kFamilies{
+    &llava_onevision::kFamily,
+};
+
+}  // namespace
+
+std::span<const Family* const> families() {
+  return kFamilies;
+}
+
+const Family& family_of(const LmmConfig& config) {
+  for (const Family* family : kFamilies)
+    if (family->name == config.family) return *family;
+  throw framework::Error(framework::ErrorKind::internal, "there is no family " + config.family);
+}
+
+}  // namespace retain::models
