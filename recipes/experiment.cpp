@@ -57,6 +57,7 @@ TrainSettings read_settings(const ConfigTable& table, TrainSettings s) {
   s.over_length = bad("over_length", s.over_length);
   s.non_finite = bad("non_finite", s.non_finite);
   s.master_weights = table.flag("master_weights", s.master_weights);
+  s.moments = framework::dtype_from_name(table.choice("moments", {"float32", "bfloat16"}, std::string(framework::name_of(s.moments))));
   s.zero = table.flag("zero", s.zero);
   s.recompute = table.flag("recompute", s.recompute);
   s.save_every = table.integer("save_every", s.save_every, 0, kMany);
@@ -193,7 +194,7 @@ std::string describe_settings(const TrainSettings& s) {
       {"global_batch", s.global_batch}, {"epochs", s.epochs}, {"max_steps", s.max_steps}, {"shuffle", s.shuffle},
       {"drop_last", s.drop_last}, {"loss_average", s.loss_average == models::LossAverage::sample ? "sample" : "token"},
       {"seed", s.seed}, {"max_length", s.max_length}, {"over_length", bad(s.over_length)}, {"non_finite", bad(s.non_finite)},
-      {"master_weights", s.master_weights}});
+      {"master_weights", s.master_weights}, {"moments", framework::name_of(s.moments)}});
 }
 
 }  // namespace retain::recipes

@@ -20,6 +20,7 @@ void add_forward(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
 void add_score(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
+void add_plan(CLI::App& app, Action& action);
 void add_store(CLI::App& app, Action& action);
 void add_import(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);

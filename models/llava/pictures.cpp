@@ -57,6 +57,7 @@ ImageInput AnyresPictures::read(const std::filesystem::path& file, std::size_t p
                                  at::kFloat);
   }
   input.tokens = visual_tokens(input.height, input.width, config_, tiling);
+  input.patches = framework::count_tiles(input.height, input.width, settings_, tiling) * config_.vision.patches();
   return input;
 }
 

@@ -17,6 +17,7 @@ struct ImageInput {
   std::int64_t height = 0;   ///< of the original picture, pixels
   std::int64_t width = 0;
   std::int64_t tokens = 0;   ///< visual tokens it becomes
+  std::int64_t patches = 0;  ///< that go through the vision tower for it
   std::string key;           ///< digest of picture and preprocessing: the feature cache's key; empty: not cached
 };
 
