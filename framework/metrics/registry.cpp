@@ -10,7 +10,12 @@
 namespace retain::framework {
 namespace {
 
-constexpr std::array<std::pair<const char*, Metric>, 3> kMetrics{{{"exact_match", exact_match}, {"count", count}, {"mcq", mcq}}};
+constexpr std::array<std::pair<const char*, Metric>, 6> kMetrics{{{"exact_match", exact_match},
+                                                                  {"count", count},
+                                                                  {"mcq", mcq},
+                                                                  {"relaxed_accuracy", relaxed_accuracy},
+                                                                  {"anls", anls},
+                                                                  {"vqa_accuracy", vqa_accuracy}}};
 
 }  // namespace
 

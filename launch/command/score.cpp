@@ -57,7 +57,7 @@ int score(const std::string& name) {
 void add_score(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("score", "Score predictions: JSON lines in, {\"score\"} lines out");
   auto metric = std::make_shared<std::string>();
-  command->add_option("--metric", *metric, "exact_match, count or mcq")->required();
+  command->add_option("--metric", *metric, "exact_match, count, mcq, relaxed_accuracy, anls or vqa_accuracy")->required();
   command->callback([&action, metric] { action = [metric](const Session& session) { return session.is_root() ? score(*metric) : 0; }; });
 }
 

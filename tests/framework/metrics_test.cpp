@@ -2,8 +2,6 @@
 // Every metric against the reference cases of tests/fixtures/metrics.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "framework/base/json.h"
 #include "framework/metrics/registry.h"
 
@@ -23,13 +21,11 @@ TEST(Metrics, EqualTheReferenceCases) {
   for (const json::value& item : document.at("cases").as_array()) {
     const json::object& line = item.as_object();
     const std::string name(line.at("metric").as_string());
-    const auto names = metric_names();
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
     const ScoreInput input{std::string(line.at("prediction").as_string()), texts(line, "references"), texts(line, "options")};
     EXPECT_NEAR(metric_named(name)(input), line.at("score").to_number<double>(), 1e-9) << json::serialize(line);
     ++compared;
   }
-  EXPECT_GE(compared, 88u);
+  EXPECT_EQ(compared, document.at("cases").as_array().size());
 }
 
 TEST(Metrics, UnknownNameSuggestsTheNearest) {
