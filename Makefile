@@ -8,11 +8,12 @@ JOBS ?= $(shell nproc)
 export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
-.PHONY: help setup build test demo pretrain bench checks install clean
+.PHONY: help setup build test demo pretrain bench checks headers install clean
 help:
 	@printf 'make demo       build, then teach the tiny world on 2 ranks and write report.html\n'
 	@printf 'make test       build, then run every test\n'
 	@printf 'make build      set up and build only (PRESET=release|dev|asan|cuda|bench)\n'
+	@printf 'make headers    check that every header compiles alone\n'
 	@printf 'make bench      build and run the benchmarks\n'
 	@printf 'make pretrain   make the demo'"'"'s base model again from random weights\n'
 	@printf 'make install PREFIX=DIR\n'
@@ -24,6 +25,9 @@ build:
 
 checks:
 	@cmake/checks.sh
+
+headers: build
+	@cmake --build --preset $(PRESET) -j $(JOBS) --target headers_framework headers_torch
 
 test: checks build
 	@ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error
