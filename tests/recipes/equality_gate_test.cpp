@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The layout never changes the numbers: six optimizer steps of a whole multimodal model on every mesh equal one rank's.
 //
-// Bounds. Losses and gradient norms: relative 1e-5. Final weights: |w - w₁| ≤ 1e-5 · max|w₁| of the tensor, plus what
-// AdamW makes of rounding: an element moves by at most the learning rate a step whatever the size of its gradient, so a
-// gradient of size g that carries an absolute rounding error e moves differently by up to rate · e/g. Elements of random
-// gradients come close to zero in proportion to their number, which the mean below averages out: the mean of |w - w₁| over a
-// tensor must stay below 1e-6 · max|w₁|, and single elements below 2e-2 of the largest distance AdamW can have moved them.
-// SigLIP's k_proj.bias has no true gradient (softmax is invariant under it): its weights are exempt, never the losses.
+// Bounds. Losses and gradient norms: relative 1e-5. Every element of the final weights: 1e-5 of its tensor's largest. AdamW's usual
+// epsilon would turn the rounding of a gradient near zero into a difference of up to the learning rate. With e the error of a
+// gradient element, m̂ and √v̂ change by at most e each and, over six steps, |m̂| ≤ 1.1 √v̂ (Cauchy-Schwarz over the two decays), so
+// m̂ / (√v̂ + ε) changes by at most e/ε + 1.1 √v̂ e/(√v̂ + ε)² ≤ 1.3 e/ε. Here ε equals the rate: six steps differ by at most 8 e.
+// Gradients are clipped to norm 1; their elements stay below 0.3 and carry e ≤ 3e-7 (float32 sums in another order), so weights
+// differ by at most 2.4e-6: 1e-5 of 0.24, about the largest element of the smallest tensors. Measured maxima are printed: 1e-7 for
+// losses, 4e-7 for norms, 3e-7 for weights. SigLIP's k_proj.bias, whose true gradient is zero, needs no exemption.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 
 #include "framework/data/micro_batch.h"
 #include "parallel/comm/mpi_communicator.h"
@@ -31,24 +34,34 @@ using Weights = std::map<std::string, at::Tensor>;
 const std::string kKinds = "ittt" "iitt" "tttt" "tiit" "iiii" "titi";
 constexpr double kRelative = 1e-5;
 constexpr double kRate = 1e-3;
+constexpr double kEpsilon = 1e-3;
+
+/// What is switched on beside the mesh; each alone.
+struct Variant {
+  const char* name;
+  bool zero, recompute;
+};
+constexpr std::array kVariants = {Variant{"", false, false}, Variant{" with ZeRO-1", true, false},
+                                  Variant{" with recomputation", false, true}};
 
 struct Outcome {
   std::vector<double> losses, norms;
   Weights weights;  ///< this rank's slices, by name
 };
 
-TrainSettings settings_of(bool zero) {
+TrainSettings settings_of(const Variant& variant) {
   TrainSettings settings;
   settings.learning_rate = kRate;
+  settings.epsilon = kEpsilon;
   settings.global_batch = 4;
   settings.shuffle = false;
   settings.weight_decay = 0.01;
-  settings.zero = zero;
+  settings.zero = variant.zero;
   return settings;
 }
 
-Outcome train(const Mesh& mesh, const models::LmmConfig& config, const Weights& start, const std::string& recipe, bool zero) {
-  const auto model = testing::tiny_model(config, mesh, start, /*recompute=*/zero);
+Outcome train(const Mesh& mesh, const models::LmmConfig& config, const Weights& start, const std::string& recipe, const Variant& variant) {
+  const auto model = testing::tiny_model(config, mesh, start, variant.recompute);
   const testing::TinyRecords records(config, kKinds);
   const framework::Log log(mesh.world().rank(), mesh.world().size(), /*quiet=*/true);
   Outcome outcome;
@@ -57,7 +70,7 @@ Outcome train(const Mesh& mesh, const models::LmmConfig& config, const Weights& 
     outcome.losses.push_back(record.loss);
     outcome.norms.push_back(record.grad_norm);
   };
-  Trainer trainer(*model, records, settings_of(zero), {{{recipe}, 0}}, log, hooks);
+  Trainer trainer(*model, records, settings_of(variant), {{{recipe}, 0}}, log, hooks);
   EXPECT_TRUE(trainer.run().finished);
   for (const parallel::Parameter& parameter : model->parameters().all())
     outcome.weights[parameter.spec.name] = parameter.value.detach().clone();
@@ -68,7 +81,7 @@ Outcome train(const Mesh& mesh, const models::LmmConfig& config, const Weights& 
 Outcome reference(parallel::Communicator& world, const models::LmmConfig& config, const Weights& start, const std::string& recipe) {
   const Mesh alone(std::shared_ptr<parallel::Communicator>(parallel::make_self_communicator("world", 0)), {1, 1, 1});
   Outcome outcome;
-  if (world.rank() == 0) outcome = train(alone, config, start, recipe, false);
+  if (world.rank() == 0) outcome = train(alone, config, start, recipe, kVariants[0]);
   at::Tensor curve = at::zeros({12}, at::kDouble);
   if (world.rank() == 0)
     for (int s = 0; s < 6; ++s) {
@@ -89,33 +102,51 @@ Outcome reference(parallel::Communicator& world, const models::LmmConfig& config
   return outcome;
 }
 
-void compare_curves(const std::vector<double>& found, const std::vector<double>& expected, const std::string& what) {
-  ASSERT_EQ(found.size(), 6U) << what;
-  for (std::size_t s = 0; s < 6; ++s) EXPECT_NEAR(found[s], expected[s], kRelative * std::abs(expected[s])) << what << " step " << s;
+/// Largest |found − expected| / |expected| of a curve.
+double compare_curves(const std::vector<double>& found, const std::vector<double>& expected, const std::string& what) {
+  EXPECT_EQ(found.size(), 6U) << what;
+  double largest = 0;
+  for (std::size_t s = 0; s < found.size(); ++s) {
+    EXPECT_NEAR(found[s], expected[s], kRelative * std::abs(expected[s])) << what << " step " << s;
+    largest = std::max(largest, std::abs(found[s] - expected[s]) / std::abs(expected[s]));
+  }
+  return largest;
 }
 
-void compare_weights(const models::LmmConfig& config, const Mesh& mesh, const Outcome& found, const Outcome& one_rank,
-                     const Weights& start, const std::string& recipe, const std::string& what) {
+/// Largest |found − expected| / max|expected of the tensor| on this rank.
+double compare_weights(const models::LmmConfig& config, const Mesh& mesh, const Outcome& found, const Outcome& one_rank,
+                       const Weights& start, const std::string& recipe, const std::string& what) {
   const auto model = testing::tiny_model(config, mesh, start, false);
   std::map<std::string, bool> trained;
   for (const Selected& one : select(model->table(), {{{recipe}, 0}})) trained[one.name] = true;
+  double largest = 0;
   for (const parallel::Parameter& parameter : model->parameters().all()) {
     const std::string& name = parameter.spec.name;
     const at::Tensor& value = found.weights.at(name);
     const int rank = mesh.position().tensor;
+    const at::Tensor before = testing::slice_of(parameter.spec, start.at(name), rank);
     if (!trained[name]) {
-      EXPECT_TRUE(at::equal(value, testing::slice_of(parameter.spec, start.at(name), rank))) << what << ": " << name << " is frozen";
+      EXPECT_TRUE(at::equal(value, before)) << what << ": " << name << " is frozen";
       continue;
     }
-    if (value.numel() == 0 || (name.starts_with("vision.") && name.ends_with("k_proj.bias"))) continue;
+    if (value.numel() == 0) continue;
     const at::Tensor expected = testing::slice_of(parameter.spec, one_rank.weights.at(name), rank);
-    const at::Tensor difference = (value.to(at::kDouble) - expected.to(at::kDouble)).abs();
-    const double largest = std::max(1e-3, expected.abs().max().item<double>());
-    EXPECT_LT(difference.mean().item<double>(), 1e-6 * largest) << what << ": " << name;
-    EXPECT_LT(difference.max().item<double>(), kRelative * largest + 2e-2 * 6 * kRate) << what << ": " << name;
-    if (name != "vision.post_layernorm.weight" && name != "vision.post_layernorm.bias")
-      EXPECT_FALSE(at::equal(value, testing::slice_of(parameter.spec, start.at(name), rank))) << what << ": " << name;
+    const double difference = (value.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>() /
+                              one_rank.weights.at(name).abs().max().item<double>();
+    EXPECT_LT(difference, kRelative) << what << ": " << name;
+    largest = std::max(largest, difference);
+    const bool reached = !name.starts_with("vision.post_layernorm") && !(name.starts_with("vision.") && name.ends_with("k_proj.bias"));
+    const double moved = (value - before).abs().max().item<double>();
+    EXPECT_TRUE(!reached || moved > 0.1 * kRate) << what << ": " << name << " moved by " << moved;
   }
+  return largest;
+}
+
+void print_largest(parallel::Communicator& world, const std::string& what, double loss, double norm, double weight) {
+  at::Tensor largest = at::tensor({loss, norm, weight}, at::kDouble);
+  world.all_reduce(largest, parallel::ReduceOp::max);
+  const double* value = largest.const_data_ptr<double>();
+  if (world.rank() == 0) std::printf("%s: loss %.1e, norm %.1e, weight %.1e\n", what.c_str(), value[0], value[1], value[2]);
 }
 
 void gate(bool tied_head, const std::vector<std::string>& recipes) {
@@ -135,12 +166,12 @@ void gate(bool tied_head, const std::vector<std::string>& recipes) {
     const Outcome expected = reference(*world, config, start, recipe);
     for (const MeshShape& shape : shapes) {
       const Mesh mesh(world, shape);
-      for (const bool zero : {false, true}) {
-        const std::string what = to_string(shape) + " " + recipe + (zero ? " with ZeRO-1" : "");
-        const Outcome found = train(mesh, config, start, recipe, zero);
-        compare_curves(found.losses, expected.losses, what + " loss");
-        compare_curves(found.norms, expected.norms, what + " gradient norm");
-        compare_weights(config, mesh, found, expected, start, recipe, what);
+      for (const Variant& variant : kVariants) {
+        const std::string what = to_string(shape) + " " + recipe + variant.name;
+        const Outcome found = train(mesh, config, start, recipe, variant);
+        const double loss = compare_curves(found.losses, expected.losses, what + " loss");
+        const double norm = compare_curves(found.norms, expected.norms, what + " gradient norm");
+        print_largest(*world, what, loss, norm, compare_weights(config, mesh, found, expected, start, recipe, what));
       }
     }
   }
