@@ -17,10 +17,11 @@ using retain::launch::Session;
 int run(retain::parallel::MpiSession& mpi, const Action& action, bool quiet, double watchdog_seconds) {
   try {
     retain::parallel::WatchdogSettings watchdog;
+    if (watchdog_seconds <= 0 && action.watchdog_seconds) watchdog_seconds = action.watchdog_seconds();
     if (watchdog_seconds > 0)
       watchdog.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(1000 * watchdog_seconds));
     const Session session(mpi.open_world(watchdog), quiet, retain::launch::watch_stop_signals());
-    return action(session);
+    return action.run(session);
   } catch (const std::exception& failure) {
     mpi.abort_all(failure.what());
   }
@@ -36,7 +37,7 @@ int main(int argc, char** argv) {
   bool quiet = false;
   double watchdog_seconds = 0;
   app.add_flag("-q,--quiet", quiet, "Warnings and errors only");
-  app.add_option("--watchdog", watchdog_seconds, "Seconds after which a rank that does not arrive ends the run");
+  app.add_option("--watchdog", watchdog_seconds, "Seconds after which a rank that does not arrive ends the run (default: the experiment file's, else 600)");
   Action action;
   retain::launch::add_commands(app, action);
   try {

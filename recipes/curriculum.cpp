@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <set>
 
 #include "framework/base/progress.h"
 #include "framework/store/refs.h"
@@ -11,7 +12,9 @@
 #include "recipes/dry_run.h"
 #include "recipes/probes/number_bias.h"
 #include "recipes/probes/number_tokens.h"
+#include "recipes/picture_digests.h"
 #include "recipes/record_samples.h"
+#include "recipes/stage_summary.h"
 #include "recipes/trainer.h"
 
 namespace retain::recipes {
@@ -45,6 +48,16 @@ std::string step_note(const StepRecord& record) {
   return note;
 }
 
+/// What identifies data: the text of its records in order, and the bytes of their pictures.
+struct DataIdentity {
+  std::string records;
+  std::string pictures;
+};
+
+DataIdentity identity_of(const framework::RecordSet& records, PictureDigests& pictures) {
+  return {records.digest(), pictures.of(records)};
+}
+
 }  // namespace
 
 /// Records and what identifies them; heap-held because sources point into it.
@@ -52,13 +65,13 @@ struct Curriculum::LoadedTask {
   Task task;
   std::unique_ptr<framework::RecordSet> records;
   std::unique_ptr<RecordSamples> samples;
-  std::string digest;
+  DataIdentity identity;
 };
 
 struct Curriculum::LoadedBenchmark {
   Benchmark benchmark;
   std::vector<Question> questions;
-  std::string digest;
+  DataIdentity identity;
 };
 
 Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh, const framework::Log& log, const std::atomic<bool>& stop)
@@ -70,22 +83,28 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
            experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful),
       features_(cache_limits(experiment)),
       step_log_(mesh.world().rank() == 0 ? experiment.log : std::filesystem::path()) {
+  PictureDigests pictures(mesh.world());
   const auto load = [&](const Task& task) {
     framework::RecordSetOptions options{.images = task.images, .seed = task.settings.seed};
     if (experiment.mode == Mode::faithful) options.mixture = framework::MixtureMode::faithful;
     LoadedTask loaded{task, std::make_unique<framework::RecordSet>(framework::RecordSet::load(task.train, options)), nullptr, {}};
     loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder());
-    loaded.digest = loaded.records->digest();
     return loaded;
   };
   for (const Recipe& recipe : experiment.recipes) select(kit_.table(), recipe.groups);  // refuses a pattern that matches nothing
   for (const Task& task : experiment.tasks) {
     tasks_.push_back(load(task));
     check_task_records(*tasks_.back().records, experiment.bad_records);
+    tasks_.back().identity = identity_of(*tasks_.back().records, pictures);
   }
-  for (const Probe& probe : experiment.probes) captions_.push_back(load({probe.name, probe.data, probe.images, experiment.train}));
-  for (const Benchmark& benchmark : experiment.benchmarks)
-    benchmarks_.push_back({benchmark, read_questions(benchmark), framework::RecordSet::load(benchmark.data, {.images = benchmark.images}).digest()});
+  for (const Probe& probe : experiment.probes) {
+    captions_.push_back(load({probe.name, probe.data, probe.images, experiment.train}));
+    captions_.back().identity = identity_of(*captions_.back().records, pictures);
+  }
+  for (const Benchmark& benchmark : experiment.benchmarks) {
+    const auto records = framework::RecordSet::load(benchmark.data, {.images = benchmark.images});
+    benchmarks_.push_back({benchmark, read_questions(benchmark), identity_of(records, pictures)});
+  }
   if (!captions_.empty()) number_ids_ = number_tokens(kit_.builder().tokenizer());
   store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, parallel::ShardedStore::Access::write,
                                                     "retain run " + experiment.file.string());
@@ -105,6 +124,7 @@ std::string Curriculum::import_base() {
   std::string stage;
   if (const auto known = store_->get_stage(key)) stage = *known;
   if (stage.empty()) {
+    mesh_.world().describe_activity("importing the base model");
     log_.info("importing " + kit_.directory().string() + " into " + experiment_.store.string());
     if (store_->is_author()) stage = write_base(store_->store(), store_->lock(), kit_.directory(), *kit_.open_weights());
     stage = mesh_.world().broadcast_text(stage, 0);
@@ -159,32 +179,46 @@ bool Curriculum::teach_branch(const Recipe& recipe) {
 
 std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent) {
   const json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
-                            {"task", task.task.name}, {"data", task.digest}, {"settings", json::parse(describe_settings(task.task.settings))},
+                            {"task", task.task.name}, {"data", task.identity.records},
+                            {"pictures", task.identity.pictures}, {"settings", json::parse(describe_settings(task.task.settings))},
                             {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
   const std::string key = framework::memo_key("teach", inputs);
-  if (const auto known = store_->get_stage(key)) return known;
+  const std::string title = recipe.name + " · " + task.task.name;
+  if (const auto known = store_->get_stage(key)) {
+    log_.info(title + ": taught before with these inputs, stage " + known->substr(0, 10));
+    return known;
+  }
 
   use(parent);
   model_stage_.clear();
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
+  const FeatureUse features_before{features_.hits(), features_.misses()};
   Trainer* running = nullptr;
+  const auto describe_step = [&](std::int64_t step) {
+    mesh_.world().describe_activity("recipe " + recipe.name + ", task " + task.task.name + ", step " + std::to_string(step));
+  };
   TrainerHooks hooks;
   hooks.on_step = [&](const StepRecord& record) {
     if (mesh_.world().rank() == 0) step_log_.append(record);
     losses.emplace_back(record.loss);
     bar->update(record.step + 1, step_note(record));
+    describe_step(record.step + 1);
   };
   hooks.stop_requested = [&] { return stop_.load(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
   Trainer trainer(*model_, *task.samples, task.task.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name);
   running = &trainer;
-  if (trainer.resume(*store_, key)) log_.info(recipe.name + " · " + task.task.name + " goes on from step " + std::to_string(trainer.next_step()));
+  announce(recipe, task, trainer.selected());
+  if (trainer.resume(*store_, key)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
   const std::int64_t first = trainer.next_step();
   if (mesh_.world().rank() == 0) step_log_.begin_stage(recipe.name, task.task.name, first);
-  bar = std::make_unique<framework::Progress>(recipe.name + " · " + task.task.name, trainer.total_steps(), mesh_.world().rank() == 0);
+  bar = std::make_unique<framework::Progress>(title, trainer.total_steps(), mesh_.world().rank() == 0);
+  describe_step(first);
   const TrainOutcome outcome = trainer.run();
   bar->finish();
+  const FeatureUse features_here{features_.hits() - features_before.reused, features_.misses() - features_before.computed};
+  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), kit_.table(), trainer.selected())));
   if (!outcome.finished) {
     log_.info("stopped and saved at step " + std::to_string(outcome.next_step) + "; the same command goes on from there");
     return std::nullopt;
@@ -195,10 +229,23 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   draft.inputs = inputs;
   draft.info = {{"name", recipe.name + "/" + task.task.name}, {"losses_from_step", first}, {"losses", std::move(losses)},
                 {"mesh", parallel::to_string(mesh_.shape())}, {"skipped_steps", outcome.skipped_steps}};
-  std::map<std::string, bool> trained;
-  for (const Selected& parameter : trainer.selected()) trained[parameter.name] = true;
+  return commit(std::move(draft), key, recipe.name, task.task.name, trainer.selected());
+}
+
+void Curriculum::announce(const Recipe& recipe, const LoadedTask& task, const std::vector<Selected>& selected) {
+  if (announced_ == recipe.name) return;
+  announced_ = recipe.name;
+  log_.info("recipe " + recipe.name + "\n" +
+            trainable_table(kit_.config(), kit_.table(), selected, recipe.groups, task.task.settings, mesh_.shape()));
+}
+
+std::string Curriculum::commit(framework::StageDraft draft, const std::string& key, const std::string& recipe, const std::string& task,
+                               const std::vector<Selected>& selected) {
+  mesh_.world().describe_activity("committing recipe " + recipe + ", task " + task);
+  std::set<std::string> trained;
+  for (const Selected& parameter : selected) trained.insert(parameter.name);
   const auto arrays = parallel::arrays_of(kit_.table(), model_->parameters(), [&](const std::string& name) { return trained.contains(name); });
-  const std::string stage = store_->commit(std::move(draft), arrays, recipe.name, recipe.name + " learned " + task.task.name);
+  const std::string stage = store_->commit(std::move(draft), arrays, recipe, recipe + " learned " + task);
   store_->put_result(key, json::object{{"stage", stage}});
   store_->clear_progress(key);
   model_stage_ = stage;
@@ -215,11 +262,12 @@ framework::StudyPoint Curriculum::measure(const std::string& stage, const std::s
 double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmark& loaded) {
   const Benchmark& benchmark = loaded.benchmark;
   const std::string key = framework::memo_key(
-      "evaluate", json::object{{"stage", stage}, {"data", loaded.digest}, {"metric", benchmark.metric}, {"limit", benchmark.limit},
+      "evaluate", json::object{{"stage", stage}, {"data", loaded.identity.records}, {"pictures", loaded.identity.pictures}, {"metric", benchmark.metric}, {"limit", benchmark.limit},
                                {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
                                {"dtype", std::string(framework::name_of(experiment_.dtype))}});
   if (const auto known = store_->get_result(key)) return known->at("score").to_number<double>();
   use(stage);
+  mesh_.world().describe_activity("benchmark " + benchmark.name + " on stage " + stage.substr(0, 10));
   const Evaluation evaluation = evaluate(*model_, kit_.builder(), benchmark, loaded.questions, experiment_.evaluation_batch);
   store_->put_result(key, to_json(evaluation));
   return evaluation.score;
@@ -228,11 +276,13 @@ double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmar
 double Curriculum::probe_stage(const std::string& stage, std::size_t probe) {
   const LoadedTask& captions = captions_[probe];
   const std::int64_t limit = experiment_.probes[probe].limit;
-  const std::string key = framework::memo_key("probe", json::object{{"stage", stage}, {"probe", "number_bias"}, {"data", captions.digest},
+  const std::string key = framework::memo_key("probe", json::object{{"stage", stage}, {"probe", "number_bias"}, {"data", captions.identity.records},
+                                                                    {"pictures", captions.identity.pictures},
                                                                     {"limit", limit}, {"mode", name_of(experiment_.mode)},
                                                                     {"dtype", std::string(framework::name_of(experiment_.dtype))}});
   if (const auto known = store_->get_result(key)) return known->at("mean_probability").to_number<double>();
   use(stage);
+  mesh_.world().describe_activity("probe " + captions.task.name + " on stage " + stage.substr(0, 10));
   const double bias = number_bias(*model_, *captions.samples, number_ids_, limit, experiment_.evaluation_batch);
   store_->put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
   return bias;

@@ -40,6 +40,10 @@ class Curriculum {
   void use(const std::string& stage);
   bool teach_branch(const Recipe& recipe);
   std::optional<std::string> teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent);
+  /// The table of what a recipe trains, once a recipe.
+  void announce(const Recipe& recipe, const LoadedTask& task, const std::vector<Selected>& selected);
+  std::string commit(framework::StageDraft draft, const std::string& key, const std::string& recipe, const std::string& task,
+                     const std::vector<Selected>& selected);
   framework::StudyPoint measure(const std::string& stage, const std::string& task);
   double evaluate_stage(const std::string& stage, const LoadedBenchmark& benchmark);
   double probe_stage(const std::string& stage, std::size_t probe);
@@ -60,6 +64,7 @@ class Curriculum {
   std::vector<std::int64_t> number_ids_;
   std::unique_ptr<models::Lmm> model_;
   std::string model_stage_;              ///< the stage whose weights model_ holds; empty while it is being trained
+  std::string announced_;                ///< the recipe whose table was printed last
   framework::Study study_;
 };
 

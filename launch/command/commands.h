@@ -4,13 +4,25 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <utility>
 
 #include "launch/session.h"
 
 namespace retain::launch {
 
-/// Runs after the command line is understood and the ranks have met. Returns the exit status (0 success).
-using Action = std::function<int(const Session&)>;
+/// What a subcommand leaves to do.
+struct Action {
+  using Work = std::function<int(const Session&)>;
+  Action& operator=(Work work) {
+    run = std::move(work);
+    return *this;
+  }
+
+  /// Runs after the command line is understood and the ranks have met. Returns the exit status (0 success).
+  Work run;
+  /// Where set, called before the ranks meet: the seconds after which a rank that does not arrive ends the run.
+  std::function<double()> watchdog_seconds;
+};
 
 void add_tokenize(CLI::App& app, Action& action);
 void add_preprocess(CLI::App& app, Action& action);

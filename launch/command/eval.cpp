@@ -67,7 +67,10 @@ void add_eval(CLI::App& app, Action& action) {
   command->add_option("--blend", options->blend, "Two stages A B")->expected(2)->excludes(stage);
   command->add_option("--alpha", options->alpha, "Weight of A in the blend")->check(CLI::Range(0.0, 1.0));
   command->add_flag("--answers", options->answers, "Print every sample's answer too");
-  command->callback([&action, options] { action = [options](const Session& session) { return eval(session, *options); }; });
+  command->callback([&action, options] {
+    action.run = [options](const Session& session) { return eval(session, *options); };
+    action.watchdog_seconds = [options] { return recipes::read_experiment(options->file, options->set).watchdog_seconds; };
+  });
 }
 
 }  // namespace retain::launch

@@ -64,7 +64,10 @@ void add_run(CLI::App& app, Action& action) {
   command->add_option("--log", options->log, "JSON lines, one an optimizer step");
   command->add_flag("--dry-run", options->dry, "Check everything that can be checked and print the plan");
   command->add_flag("--json", options->as_json, "The plan of --dry-run as JSON");
-  command->callback([&action, options] { action = [options](const Session& session) { return run(session, *options); }; });
+  command->callback([&action, options] {
+    action.run = [options](const Session& session) { return run(session, *options); };
+    action.watchdog_seconds = [options] { return recipes::read_experiment(options->file, options->set).watchdog_seconds; };
+  });
 }
 
 }  // namespace retain::launch

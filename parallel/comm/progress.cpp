@@ -132,7 +132,7 @@ void Progress::give_up(Operation& operation, const Group& group) const {
                    seconds_text(settings_.timeout),
                "every rank of the group to call it within that time",
                absent.empty() ? "all ranks arrived, but their data did not" : absent,
-               "see what the ranks named were doing; if they are only slow, raise the watchdog's time"});
+               "see what the ranks named were doing; if they are only slow, raise parallel.watchdog_seconds or --watchdog"});
 }
 
 }  // namespace retain::parallel

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run remembers and what makes it forget: memo.py RETAIN.
+
+The same run again teaches nothing, on any number of ranks; one pixel changed in a picture of the same name teaches the stage and
+answers the benchmark again; the picture put back finds the first results again. A picture that is gone is refused as ever.
+"""
+import json
+import os
+import pathlib
+import shutil
+import struct
+import sys
+import tempfile
+import zlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import harness
+
+RETAIN = sys.argv[1]
+
+
+def change_last_pixel(path):
+    """Writes a PNG again with one bit of its last pixel turned, the file's times as before."""
+    times = os.stat(path)
+    data = path.read_bytes()
+    chunks, at = [], 8
+    while at < len(data):
+        length = struct.unpack(">I", data[at:at + 4])[0]
+        chunks.append((data[at + 4:at + 8], data[at + 8:at + 8 + length]))
+        at += 12 + length
+    pixels = bytearray(zlib.decompress(b"".join(body for name, body in chunks if name == b"IDAT")))
+    pixels[-1] ^= 1
+    written, out = False, data[:8]
+    for name, body in chunks:
+        if name == b"IDAT":
+            if written:
+                continue
+            body, written = zlib.compress(bytes(pixels)), True
+        out += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    path.write_bytes(out)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def main():
+    report = harness.Report()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        data = folder / "data"
+        shutil.copytree(harness.RUN, data)
+        experiment = folder / "e.toml"
+        experiment.write_text(f'''[model]
+path = "{harness.MODEL / 'hub'}"
+[train]
+learning_rate = 1e-3
+global_batch = 2
+max_steps = 2
+[[recipe]]
+name = "sa_proj"
+[[task]]
+name = "only"
+train = "data/records.jsonl"
+[[benchmark]]
+name = "answers"
+data = "data/records.jsonl"
+max_new_tokens = 2
+limit = 2
+[store]
+path = "store"
+''')
+
+        def stages():
+            return sorted(path.name for path in (folder / "store" / "stages").iterdir())
+
+        def results():
+            return sorted(path.name for path in (folder / "store" / "results").iterdir())
+
+        def branch():
+            study = json.loads((folder / "store" / "study.json").read_text())
+            return study["branches"][0]["stages"][0]["stage"]
+
+        harness.run(RETAIN, "run", experiment)
+        first = (stages(), results(), branch())
+        report.check(len(first[0]) == 2, f"the base and one stage: {first[0]}")
+        for ranks in (1, 2):
+            again = harness.run(RETAIN, "run", experiment, ranks=ranks)
+            report.check((stages(), results(), branch()) == first, f"the same run again on {ranks} rank(s) did not find its results")
+            report.check("taught before" in again.stderr, f"the log does not say that nothing was taught: {again.stderr}")
+
+        name = json.loads((data / "records.jsonl").read_text().splitlines()[0])["image"]
+        picture = data / name
+        before = picture.read_bytes()
+        change_last_pixel(picture)
+        report.check(picture.read_bytes() != before, "the picture was not changed")
+        harness.run(RETAIN, "run", experiment, ranks=2)
+        report.check(len(stages()) == 3 and branch() != first[2], "a changed picture did not teach the stage again")
+        report.check(len(results()) > len(first[1]) + 1, "a changed picture did not answer the benchmark again")
+        changed = (stages(), results())
+
+        picture.write_bytes(before)
+        harness.run(RETAIN, "run", experiment)
+        report.check((stages(), results()) == changed and branch() == first[2], "the old picture did not find the old results")
+
+        picture.unlink()
+        refused = harness.run(RETAIN, "run", experiment, check=False)
+        report.check(refused.returncode == 1 and "data_missing_image" in refused.stderr, f"a missing picture: {refused.stderr}")
+    report.end()
+
+
+main()
