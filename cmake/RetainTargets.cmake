@@ -8,7 +8,7 @@ find_program(RETAIN_CCACHE ccache)
 if(RETAIN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${RETAIN_CCACHE}")
   set(CMAKE_C_COMPILER_LAUNCHER "${RETAIN_CCACHE}")
-  add_compile_options(-fpch-preprocess)
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()
 
 add_library(retain_settings INTERFACE)
