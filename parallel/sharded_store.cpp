@@ -40,14 +40,16 @@ void add_digests(const std::string& text, std::vector<std::vector<Digest>>& bloc
     std::size_t array = 0;
     std::size_t block = 0;
     words >> array >> block;
-    for (std::string hex; words >> hex; ++block) blocks.at(array).at(block) = framework::digest_from_hex(hex, "a rank's report");
+    for (std::string hex; words >> hex; ++block)
+      blocks.at(array).at(block) = framework::digest_from_hex(hex, "a rank's report");
   }
 }
 
 void require_same_shape(const ParameterSpec& spec, const std::vector<std::int64_t>& found, const std::string& origin) {
   if (spec.shape == found) return;
-  throw Error(ErrorKind::checkpoint_shape_mismatch, {origin + " has another shape for " + spec.name, framework::to_string(spec.shape),
-                                                     framework::to_string(found), "use a stage of the same model"});
+  throw Error(ErrorKind::checkpoint_shape_mismatch,
+              {origin + " has another shape for " + spec.name, framework::to_string(spec.shape),
+               framework::to_string(found), "use a stage of the same model"});
 }
 
 /// Where bytes of `stored` dtype can be put: the tensor itself where that fits, else a buffer to convert from.
@@ -64,7 +66,8 @@ void settle(const at::Tensor& target, const at::Tensor& landed) {
 /// Room for this rank's part of an array.
 at::Tensor empty_part(const Mesh& mesh, const ShardedArray& array) {
   const MeshPosition& me = mesh.position();
-  return at::empty({geometry_of(array, me.tensor, me.data).elements()}, at::TensorOptions().dtype(scalar_type(array.spec.dtype)));
+  return at::empty({geometry_of(array, me.tensor, me.data).elements()},
+                   at::TensorOptions().dtype(scalar_type(array.spec.dtype)));
 }
 
 framework::StageDraft with_arrays(framework::StageDraft draft, const std::vector<ShardedArray>& arrays) {
@@ -86,8 +89,8 @@ std::vector<ShardedArray> arrays_of(const ParameterTable& table, const Parameter
   return arrays;
 }
 
-ShardedStore::ShardedStore(const std::filesystem::path& root, const Mesh& mesh, Access access, const std::string& purpose,
-                           framework::FileOperations& operations)
+ShardedStore::ShardedStore(const std::filesystem::path& root, const Mesh& mesh, Access access,
+                           const std::string& purpose, framework::FileOperations& operations)
     : mesh_(mesh) {
   agree(mesh.world(), [&] {
     if (access == Access::read || mesh.world().rank() != 0) return;
@@ -116,9 +119,8 @@ std::vector<std::vector<Digest>> ShardedStore::write_arrays(const framework::Sta
   for (std::size_t i = 0; i < layout.arrays.size(); ++i) place.emplace(layout.arrays[i].spec.path, i);
   const std::vector<Chunk> chunks = deal(arrays, mesh_.shape());
   std::unique_ptr<framework::ExtentWriter> writer;
-  agree(mesh_.world(), [&] {
-    writer = std::make_unique<framework::ExtentWriter>(store_->operations(), store_->root(), layout);
-  });
+  agree(mesh_.world(),
+        [&] { writer = std::make_unique<framework::ExtentWriter>(store_->operations(), store_->root(), layout); });
   std::string report;
   gather_chunks(mesh_, arrays, chunks, [&](const Chunk& chunk, std::span<const std::byte> bytes) {
     const std::size_t array = place.at(arrays[chunk.array].path);
@@ -152,7 +154,8 @@ void ShardedStore::put_progress(const std::string& run_key, std::int64_t step, f
                                 const std::vector<ShardedArray>& arrays, std::size_t keep) {
   std::unique_ptr<framework::ProgressCommit> commit;
   const std::string layout = from_first(mesh_.world(), [&] {
-    commit = std::make_unique<framework::ProgressCommit>(*store_, lock(), run_key, step, with_arrays(std::move(draft), arrays));
+    commit = std::make_unique<framework::ProgressCommit>(*store_, lock(), run_key, step,
+                                                         with_arrays(std::move(draft), arrays));
     return commit->layout().to_text();
   });
   const auto blocks = write_arrays(framework::StageLayout::from_text(layout), arrays);
@@ -167,7 +170,8 @@ void ShardedStore::read(const std::string& stage, ParameterSet& parameters) {
   agree(mesh_.world(), [&] {
     reader = std::make_unique<framework::StageReader>(*store_, stage);
     for (const Parameter& parameter : parameters.all())
-      require_same_shape(parameter.spec, reader->place("tensors/" + parameter.spec.name).array->spec.shape, "stage " + stage);
+      require_same_shape(parameter.spec, reader->place("tensors/" + parameter.spec.name).array->spec.shape,
+                         "stage " + stage);
   });
   std::exception_ptr failure;
   for (Parameter& parameter : parameters.all()) {
@@ -198,7 +202,8 @@ void ShardedStore::read(const framework::TensorSource& source, const Mesh& mesh,
     } else {
       const Range& cut = spec.cuts.at(static_cast<std::size_t>(mesh.position().tensor));
       const auto slice = source.read_slice(spec.name, static_cast<std::size_t>(spec.cut_dimension), cut.begin, cut.end);
-      if (slice.size() != size) throw Error(ErrorKind::internal, "a slice of " + spec.name + " has another size than its parameter");
+      if (slice.size() != size)
+        throw Error(ErrorKind::internal, "a slice of " + spec.name + " has another size than its parameter");
       std::copy(slice.begin(), slice.end(), bytes);
     }
     settle(parameter.value, landed);
@@ -214,7 +219,8 @@ std::optional<ShardedStore::Progress> ShardedStore::latest_progress(const std::s
     json::array parents(file.manifest().parents.begin(), file.manifest().parents.end());
     json::array paths;
     for (const framework::ArrayEntry& array : file.manifest().arrays) paths.emplace_back(array.spec.path);
-    return json::serialize(json::array{*latest.step, std::move(parents), file.manifest().inputs, file.manifest().info, std::move(paths)});
+    return json::serialize(
+        json::array{*latest.step, std::move(parents), file.manifest().inputs, file.manifest().info, std::move(paths)});
   });
   if (text.empty()) return std::nullopt;
   const json::value value = framework::parse_json(text, "rank 0's checkpoint", ErrorKind::internal);
@@ -224,15 +230,19 @@ std::optional<ShardedStore::Progress> ShardedStore::latest_progress(const std::s
   return progress;
 }
 
-void ShardedStore::read_progress(const std::string& run_key, std::int64_t step, const std::vector<ShardedArray>& arrays) {
+void ShardedStore::read_progress(const std::string& run_key, std::int64_t step,
+                                 const std::vector<ShardedArray>& arrays) {
   std::unique_ptr<const framework::StageFile> file;
   agree(mesh_.world(), [&] {
     file = framework::open_progress(*store_, run_key, step);
     for (const ShardedArray& array : arrays) {
       const framework::ArrayEntry* entry = file->find(array.path);
       if (!entry || !entry->here())
-        throw Error(ErrorKind::checkpoint_missing_tensor, {"checkpoint " + file->path().string() + " has no " + array.path, {}, {},
-                                                           "resume with the recipe that wrote it"});
+        throw Error(ErrorKind::checkpoint_missing_tensor,
+                    {"checkpoint " + file->path().string() + " has no " + array.path,
+                     {},
+                     {},
+                     "resume with the recipe that wrote it"});
       require_same_shape(array.spec, entry->spec.shape, file->path().string());
     }
   });

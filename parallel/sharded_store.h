@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stages and mid-stage checkpoints written and read by all ranks of a mesh at once. Files hold arrays of global shape, so
-// what any mesh wrote any other mesh reads, bit for bit.
+// Stages and mid-stage checkpoints written and read by all ranks of a mesh at once. Files hold arrays of global shape,
+// so what any mesh wrote any other mesh reads, bit for bit.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -23,31 +23,32 @@ namespace retain::parallel {
 struct ShardedArray {
   std::string path;    ///< in the file: "tensors/<name>", "optimizer/<state>/<name>"
   ParameterSpec spec;  ///< shape, cut and pipeline stages; `dtype` is that of the array (float32 for optimizer moments)
-  /// Which elements of its slice (flat, row-major) data rank `data_rank` holds, where `slice_elements` is the slice's size;
-  /// the ranges of all data ranks together cover it. Empty function: every data rank holds all (replicated).
+  /// Which elements of its slice (flat, row-major) data rank `data_rank` holds, where `slice_elements` is the slice's
+  /// size; the ranges of all data ranks together cover it. Empty function: every data rank holds all (replicated).
   std::function<Range(std::int64_t slice_elements, int data_rank)> data_share;
-  at::Tensor local;    ///< contiguous, the slice or this rank's share of it; undefined on pipeline stages without it
-  /// Writing, instead of `local`: makes it when its turn comes and lets it go afterwards, so that only one array's copy lives at
-  /// a time. May be collective over mesh.data(): all ranks come to it in the order of the list.
+  at::Tensor local;  ///< contiguous, the slice or this rank's share of it; undefined on pipeline stages without it
+  /// Writing, instead of `local`: makes it when its turn comes and lets it go afterwards, so that only one array's copy
+  /// lives at a time. May be collective over mesh.data(): all ranks come to it in the order of the list.
   std::function<at::Tensor()> fetch;
   /// Reading, instead of `local`: is given the filled tensor [elements of the part], flat, of spec.dtype, on the CPU.
   std::function<void(const at::Tensor&)> take;
 };
 
-/// Parameters as arrays under "tensors/". `selected` keeps only those it names (empty function: all). The list is the same on
-/// all ranks; `parameters` are this rank's.
+/// Parameters as arrays under "tensors/". `selected` keeps only those it names (empty function: all). The list is the
+/// same on all ranks; `parameters` are this rank's.
 std::vector<ShardedArray> arrays_of(const ParameterTable& table, const ParameterSet& parameters,
                                     const std::function<bool(const std::string&)>& selected = {});
 
-/// The store as one mesh uses it. All functions are collective over mesh.world() unless said otherwise; a failure on one
-/// rank is thrown on every rank as the same Error with that rank's number.
+/// The store as one mesh uses it. All functions are collective over mesh.world() unless said otherwise; a failure on
+/// one rank is thrown on every rank as the same Error with that rank's number.
 class ShardedStore {
  public:
   enum class Access { read, write };
 
   /// `write` creates the store when there is none and takes its lock on rank 0, for as long as this object lives.
   /// Throws Error(store_locked), Error(store_invalid), Error(io).
-  ShardedStore(const std::filesystem::path& root, const Mesh& mesh, Access access, const std::string& purpose = "retain",
+  ShardedStore(const std::filesystem::path& root, const Mesh& mesh, Access access,
+               const std::string& purpose = "retain",
                framework::FileOperations& operations = framework::FileOperations::system());
   ~ShardedStore();
 
@@ -59,8 +60,9 @@ class ShardedStore {
   /// Store::resolve on rank 0, told to all.
   std::string resolve(const std::string& name);
 
-  /// Writes `arrays` as a stage (draft.arrays is filled in here; draft must be equal on all ranks) and publishes it; when
-  /// `branch` is not empty it is moved to the new stage with `why` in the log. Returns the stage's id on all ranks.
+  /// Writes `arrays` as a stage (draft.arrays is filled in here; draft must be equal on all ranks) and publishes it;
+  /// when `branch` is not empty it is moved to the new stage with `why` in the log. Returns the stage's id on all
+  /// ranks.
   std::string commit(framework::StageDraft draft, const std::vector<ShardedArray>& arrays, const std::string& branch,
                      const std::string& why);
 
@@ -68,9 +70,10 @@ class ShardedStore {
   void put_progress(const std::string& run_key, std::int64_t step, framework::StageDraft draft,
                     const std::vector<ShardedArray>& arrays, std::size_t keep);
 
-  /// Fills `parameters` (names and shapes must match: Error(checkpoint_missing_tensor), Error(checkpoint_shape_mismatch)) from
-  /// a stage. Bytes are converted when the dtypes differ. Each rank reads the blocks its slice touches; slices along another
-  /// dimension than the first are read in turns by the tensor group and exchanged.
+  /// Fills `parameters` (names and shapes must match: Error(checkpoint_missing_tensor),
+  /// Error(checkpoint_shape_mismatch)) from a stage. Bytes are converted when the dtypes differ. Each rank reads the
+  /// blocks its slice touches; slices along another dimension than the first are read in turns by the tensor group and
+  /// exchanged.
   void read(const std::string& stage, ParameterSet& parameters);
 
   /// The same from any source (a blend, a weight directory). Not collective: each rank reads its own slices.
@@ -86,8 +89,9 @@ class ShardedStore {
   };
   std::optional<Progress> latest_progress(const std::string& run_key);
 
-  /// Fills the `local` tensors of `arrays` (defined, of the right size, on ranks that hold them) from the checkpoint of a
-  /// step. The mesh may differ from the one that wrote it. Throws Error(checkpoint_missing_tensor) and the store's errors.
+  /// Fills the `local` tensors of `arrays` (defined, of the right size, on ranks that hold them) from the checkpoint of
+  /// a step. The mesh may differ from the one that wrote it. Throws Error(checkpoint_missing_tensor) and the store's
+  /// errors.
   void read_progress(const std::string& run_key, std::int64_t step, const std::vector<ShardedArray>& arrays);
 
   /// Removes the checkpoints of a run.

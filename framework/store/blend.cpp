@@ -11,10 +11,11 @@
 namespace retain::framework {
 namespace {
 
-/// Work is the type the arithmetic is done in; the products are rounded before they are added (no fused multiply-add: this
-/// file is compiled without contraction).
+/// Work is the type the arithmetic is done in; the products are rounded before they are added (no fused multiply-add:
+/// this file is compiled without contraction).
 template <typename Work, typename Stored, typename Load, typename Save>
-void mix(double x, std::span<const std::byte> a, std::span<const std::byte> b, std::span<std::byte> out, Load load, Save save) {
+void mix(double x, std::span<const std::byte> a, std::span<const std::byte> b, std::span<std::byte> out, Load load,
+         Save save) {
   const auto weight_a = static_cast<Work>(x);
   const auto weight_b = static_cast<Work>(1.0 - x);
   for (std::size_t at = 0; at < out.size(); at += sizeof(Stored)) {
@@ -29,20 +30,24 @@ void mix(double x, std::span<const std::byte> a, std::span<const std::byte> b, s
   }
 }
 
-std::string describe(const TensorInfo& tensor) { return std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape); }
+std::string describe(const TensorInfo& tensor) {
+  return std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape);
+}
 
 void require_alike(const TensorInfo* a, const TensorInfo* b, const std::string& name) {
   if (!a || !b)
-    throw Error(ErrorKind::checkpoint_missing_tensor, {"tensor " + name + " is in only one of the two models", "the same tensors in both",
-                                                       a ? "absent from the second" : "absent from the first", "blend stages of one base"});
+    throw Error(ErrorKind::checkpoint_missing_tensor,
+                {"tensor " + name + " is in only one of the two models", "the same tensors in both",
+                 a ? "absent from the second" : "absent from the first", "blend stages of one base"});
   if (a->shape == b->shape && a->dtype == b->dtype) return;
-  throw Error(ErrorKind::checkpoint_shape_mismatch, {"tensor " + name + " differs in form between the two models", describe(*a), describe(*b),
-                                                     "blend stages of one base"});
+  throw Error(ErrorKind::checkpoint_shape_mismatch, {"tensor " + name + " differs in form between the two models",
+                                                     describe(*a), describe(*b), "blend stages of one base"});
 }
 
 void require_weight(double x) {
   if (x >= 0.0 && x <= 1.0) return;
-  throw Error(ErrorKind::usage, {"a blend's weight must lie between 0 and 1", "0 (the second) to 1 (the first)", std::to_string(x), {}});
+  throw Error(ErrorKind::usage,
+              {"a blend's weight must lie between 0 and 1", "0 (the second) to 1 (the first)", std::to_string(x), {}});
 }
 
 /// x * v + (1 - x) * v would round, so tensors that are equal as a whole are not mixed.
@@ -64,7 +69,9 @@ bool equal_bits(const TensorSource& a, const TensorSource& b, const TensorInfo& 
   return true;
 }
 
-bool is_tensor(const ArrayEntry& array) { return array.spec.path.starts_with(kTensorPrefix); }
+bool is_tensor(const ArrayEntry& array) {
+  return array.spec.path.starts_with(kTensorPrefix);
+}
 
 json::object blend_inputs(double x) {
   json::object inputs;
@@ -76,17 +83,24 @@ json::object blend_inputs(double x) {
 
 }  // namespace
 
-void blend_elements(DType dtype, double x, std::span<const std::byte> a, std::span<const std::byte> b, std::span<std::byte> out) {
+void blend_elements(DType dtype, double x, std::span<const std::byte> a, std::span<const std::byte> b,
+                    std::span<std::byte> out) {
   const auto same = [](auto value) { return value; };
   switch (dtype) {
-    case DType::float32: return mix<float, float>(x, a, b, out, same, same);
-    case DType::float64: return mix<double, double>(x, a, b, out, same, same);
-    case DType::bfloat16: return mix<float, std::uint16_t>(x, a, b, out, from_bfloat16, to_bfloat16);
-    case DType::float16: return mix<float, std::uint16_t>(x, a, b, out, from_float16, to_float16);
-    default: break;
+    case DType::float32:
+      return mix<float, float>(x, a, b, out, same, same);
+    case DType::float64:
+      return mix<double, double>(x, a, b, out, same, same);
+    case DType::bfloat16:
+      return mix<float, std::uint16_t>(x, a, b, out, from_bfloat16, to_bfloat16);
+    case DType::float16:
+      return mix<float, std::uint16_t>(x, a, b, out, from_float16, to_float16);
+    default:
+      break;
   }
   if (std::memcmp(a.data(), b.data(), a.size()) != 0)
-    throw Error(ErrorKind::checkpoint_shape_mismatch, {"integers that differ cannot be blended", "equal values", std::string(name_of(dtype)), {}});
+    throw Error(ErrorKind::checkpoint_shape_mismatch,
+                {"integers that differ cannot be blended", "equal values", std::string(name_of(dtype)), {}});
   std::memmove(out.data(), a.data(), a.size());
 }
 
@@ -109,16 +123,19 @@ void BlendView::read(const std::string& name, std::int64_t first, std::span<std:
   blend_elements(tensor->dtype, x_, out, other, out);
 }
 
-std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b, double x) {
+std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
+                         double x) {
   const auto first = std::make_shared<const StageReader>(store, a);
   const auto second = std::make_shared<const StageReader>(store, b);
   const BlendView view(first, second, x);
   StageDraft draft{{a, b}, blend_inputs(x), {}, {}, {}};
   for (const ArrayEntry& array : first->manifest().arrays)
-    if (is_tensor(array) && second->manifest().find(array.spec.path)->digest != array.digest) draft.arrays.push_back(array.spec);
-  return write_stage(store, lock, std::move(draft), [&](const ArraySpec& spec, std::uint64_t begin, std::span<std::byte> out) {
-    view.read(spec.path.substr(kTensorPrefix.size()), static_cast<std::int64_t>(begin) / size_of(spec.dtype), out);
-  });
+    if (is_tensor(array) && second->manifest().find(array.spec.path)->digest != array.digest)
+      draft.arrays.push_back(array.spec);
+  return write_stage(
+      store, lock, std::move(draft), [&](const ArraySpec& spec, std::uint64_t begin, std::span<std::byte> out) {
+        view.read(spec.path.substr(kTensorPrefix.size()), static_cast<std::int64_t>(begin) / size_of(spec.dtype), out);
+      });
 }
 
 }  // namespace retain::framework

@@ -14,10 +14,10 @@
 
 namespace retain::framework {
 
-/// A blend that is never written: reads mix the two sources' elements on the way. Floats of 32 bits and less are mixed in
-/// float32 (both products rounded, then their sum) and rounded once to the stored dtype, to nearest even; float64 in float64.
-/// Tensors whose bits are all equal in both pass through untouched, so a read does not depend on how it is cut up.
-/// Thread-safe where the sources are. Holds two pieces of the size asked for.
+/// A blend that is never written: reads mix the two sources' elements on the way. Floats of 32 bits and less are mixed
+/// in float32 (both products rounded, then their sum) and rounded once to the stored dtype, to nearest even; float64 in
+/// float64. Tensors whose bits are all equal in both pass through untouched, so a read does not depend on how it is cut
+/// up. Thread-safe where the sources are. Holds two pieces of the size asked for.
 class BlendView : public TensorSource {
  public:
   /// Order and dtypes are those of `a`. Throws Error(checkpoint_missing_tensor) for a tensor that only one side has,
@@ -35,12 +35,14 @@ class BlendView : public TensorSource {
   std::set<std::string> equal_;
 };
 
-/// out[i] = x * a[i] + (1 - x) * b[i] over elements of `dtype`; `out` may be `a`. Throws Error(checkpoint_shape_mismatch) for
-/// integers that differ (they have no mean).
-void blend_elements(DType dtype, double x, std::span<const std::byte> a, std::span<const std::byte> b, std::span<std::byte> out);
+/// out[i] = x * a[i] + (1 - x) * b[i] over elements of `dtype`; `out` may be `a`. Throws
+/// Error(checkpoint_shape_mismatch) for integers that differ (they have no mean).
+void blend_elements(DType dtype, double x, std::span<const std::byte> a, std::span<const std::byte> b,
+                    std::span<std::byte> out);
 
-/// Writes the blend of two stages as a stage with parents {a, b} and returns its id. Arrays of equal digest become links;
-/// attached files are those of `a`. Errors as BlendView's and write_stage's.
-std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b, double x);
+/// Writes the blend of two stages as a stage with parents {a, b} and returns its id. Arrays of equal digest become
+/// links; attached files are those of `a`. Errors as BlendView's and write_stage's.
+std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
+                         double x);
 
 }  // namespace retain::framework

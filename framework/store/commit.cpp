@@ -49,8 +49,9 @@ Manifest plan(const Store& store, StageDraft draft) {
 }  // namespace
 
 StageCommit::StageCommit(const Store& store, const StoreLock& lock, StageDraft draft)
-    : store_(store), writer_((lock.check(store), store.operations()), store.root(), store.temporary_name("stage"),
-                             plan(store, std::move(draft))) {}
+    : store_(store),
+      writer_((lock.check(store), store.operations()), store.root(), store.temporary_name("stage"),
+              plan(store, std::move(draft))) {}
 
 std::string StageCommit::publish(const std::vector<std::vector<Digest>>& blocks) {
   FileOperations& operations = store_.operations();

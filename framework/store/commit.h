@@ -19,16 +19,17 @@ struct StageDraft {
   std::vector<std::string> removed;  ///< paths of the first parent's arrays that this stage lacks
 };
 
-/// One stage under way: construct, let ExtentWriters write layout(), publish. Destroyed without publish(), it leaves nothing.
+/// One stage under way: construct, let ExtentWriters write layout(), publish. Destroyed without publish(), it leaves
+/// nothing.
 class StageCommit {
  public:
-  /// Throws Error(store_unknown_stage) for a missing parent, Error(io) when space or permission lacks, Error(internal) for a
-  /// path that cannot be.
+  /// Throws Error(store_unknown_stage) for a missing parent, Error(io) when space or permission lacks, Error(internal)
+  /// for a path that cannot be.
   StageCommit(const Store& store, const StoreLock& lock, StageDraft draft);
 
   const StageLayout& layout() const { return writer_.layout(); }
-  /// The file becomes visible under its id, durably; refs are not touched. `blocks[a]` are layout().arrays[a]'s digests.
-  /// A stage of the same content that is there already is kept and this one dropped. Returns the id.
+  /// The file becomes visible under its id, durably; refs are not touched. `blocks[a]` are layout().arrays[a]'s
+  /// digests. A stage of the same content that is there already is kept and this one dropped. Returns the id.
   std::string publish(const std::vector<std::vector<Digest>>& blocks);
 
  private:

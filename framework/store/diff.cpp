@@ -51,7 +51,8 @@ Distance read_distance(const TensorSource& a, const TensorSource& b, const Tenso
   return sum;
 }
 
-TensorDifference compare(const TensorSource& a, const TensorSource& b, const TensorInfo& left, const TensorInfo& right) {
+TensorDifference compare(const TensorSource& a, const TensorSource& b, const TensorInfo& left,
+                         const TensorInfo& right) {
   TensorDifference difference{left.name, TensorFate::same, {}};
   if (left.shape != right.shape || left.dtype != right.dtype) {
     difference.fate = TensorFate::reshaped;
@@ -90,7 +91,9 @@ std::string module_of(const std::string& name) {
 
 }  // namespace
 
-double Distance::norm() const { return std::sqrt(square_difference); }
+double Distance::norm() const {
+  return std::sqrt(square_difference);
+}
 
 double Distance::relative() const {
   if (square_difference == 0) return 0;
@@ -115,16 +118,25 @@ void Distance::add(const Distance& other) {
 Distance distance_of(DType dtype, std::span<const std::byte> a, std::span<const std::byte> b) {
   const auto same = [](auto value) { return value; };
   switch (dtype) {
-    case DType::float32: return measure<float>(a, b, same);
-    case DType::float64: return measure<double>(a, b, same);
-    case DType::bfloat16: return measure<std::uint16_t>(a, b, from_bfloat16);
-    case DType::float16: return measure<std::uint16_t>(a, b, from_float16);
-    case DType::int64: return measure<std::int64_t>(a, b, same);
-    case DType::int32: return measure<std::int32_t>(a, b, same);
-    case DType::int16: return measure<std::int16_t>(a, b, same);
-    case DType::int8: return measure<std::int8_t>(a, b, same);
+    case DType::float32:
+      return measure<float>(a, b, same);
+    case DType::float64:
+      return measure<double>(a, b, same);
+    case DType::bfloat16:
+      return measure<std::uint16_t>(a, b, from_bfloat16);
+    case DType::float16:
+      return measure<std::uint16_t>(a, b, from_float16);
+    case DType::int64:
+      return measure<std::int64_t>(a, b, same);
+    case DType::int32:
+      return measure<std::int32_t>(a, b, same);
+    case DType::int16:
+      return measure<std::int16_t>(a, b, same);
+    case DType::int8:
+      return measure<std::int8_t>(a, b, same);
     case DType::uint8:
-    case DType::boolean: return measure<std::uint8_t>(a, b, same);
+    case DType::boolean:
+      return measure<std::uint8_t>(a, b, same);
   }
   return {};
 }

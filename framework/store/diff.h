@@ -12,16 +12,16 @@ namespace retain::framework {
 /// Sums in double precision; norms are Euclidean over all elements.
 struct Distance {
   std::int64_t elements = 0;
-  std::int64_t changed = 0;     ///< elements whose values differ
-  double square_a = 0;          ///< sum of a^2
+  std::int64_t changed = 0;  ///< elements whose values differ
+  double square_a = 0;       ///< sum of a^2
   double square_b = 0;
-  double square_difference = 0; ///< sum of (b - a)^2
-  double product = 0;           ///< sum of a * b
-  double largest = 0;           ///< largest |b - a|
+  double square_difference = 0;  ///< sum of (b - a)^2
+  double product = 0;            ///< sum of a * b
+  double largest = 0;            ///< largest |b - a|
 
-  double norm() const;          ///< |b - a|
-  double relative() const;      ///< |b - a| / |a|; infinite when only a is zero, 0 when both are
-  double cosine() const;        ///< of the angle between a and b; 1 when one is zero
+  double norm() const;      ///< |b - a|
+  double relative() const;  ///< |b - a| / |a|; infinite when only a is zero, 0 when both are
+  double cosine() const;    ///< of the angle between a and b; 1 when one is zero
   void add(const Distance& other);
 };
 

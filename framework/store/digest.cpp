@@ -11,7 +11,9 @@
 namespace retain::framework {
 namespace {
 
-Digest from_hash(XXH128_hash_t hash) { return {hash.high64, hash.low64}; }
+Digest from_hash(XXH128_hash_t hash) {
+  return {hash.high64, hash.low64};
+}
 
 int nibble(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
@@ -44,8 +46,9 @@ bool is_digest(std::string_view text) {
 
 Digest digest_from_hex(std::string_view hex, const std::string& origin) {
   if (!is_digest(hex))
-    throw Error(ErrorKind::store_invalid, {origin + " holds a malformed digest", "32 lower-case hexadecimal digits",
-                                           std::string(hex.substr(0, 64)), {}});
+    throw Error(
+        ErrorKind::store_invalid,
+        {origin + " holds a malformed digest", "32 lower-case hexadecimal digits", std::string(hex.substr(0, 64)), {}});
   Digest digest;
   for (std::size_t i = 0; i < 16; ++i) {
     digest.high = digest.high << 4 | static_cast<std::uint64_t>(nibble(hex[i]));
@@ -54,9 +57,13 @@ Digest digest_from_hex(std::string_view hex, const std::string& origin) {
   return digest;
 }
 
-Digest digest_of(std::span<const std::byte> bytes) { return from_hash(XXH3_128bits(bytes.data(), bytes.size())); }
+Digest digest_of(std::span<const std::byte> bytes) {
+  return from_hash(XXH3_128bits(bytes.data(), bytes.size()));
+}
 
-Digest digest_of(std::string_view text) { return from_hash(XXH3_128bits(text.data(), text.size())); }
+Digest digest_of(std::string_view text) {
+  return from_hash(XXH3_128bits(text.data(), text.size()));
+}
 
 Digest digest_of(std::span<const Digest> parts) {
   std::vector<std::byte> bytes;
@@ -72,13 +79,17 @@ struct DigestStream::State {
   XXH3_state_t hash;
 };
 
-DigestStream::DigestStream() : state_(new State) { XXH3_128bits_reset(&state_->hash); }
+DigestStream::DigestStream() : state_(new State) {
+  XXH3_128bits_reset(&state_->hash);
+}
 DigestStream::~DigestStream() = default;
 
 void DigestStream::add(std::span<const std::byte> bytes) {
   XXH3_128bits_update(&state_->hash, bytes.data(), bytes.size());
 }
 
-Digest DigestStream::finish() const { return from_hash(XXH3_128bits_digest(&state_->hash)); }
+Digest DigestStream::finish() const {
+  return from_hash(XXH3_128bits_digest(&state_->hash));
+}
 
 }  // namespace retain::framework

@@ -15,7 +15,9 @@ constexpr std::size_t kPiece = std::size_t{4} << 20;
 
 }  // namespace
 
-void DirectWriter::Free::operator()(std::byte* memory) const noexcept { std::free(memory); }
+void DirectWriter::Free::operator()(std::byte* memory) const noexcept {
+  std::free(memory);
+}
 
 DirectWriter::DirectWriter(FileOperations& operations, File& file)
     : operations_(operations), file_(file), descriptor_(operations.open_direct(file.path())) {}

@@ -11,8 +11,8 @@
 
 namespace retain::framework {
 
-/// Writes to a file that is open for ordinary writing as well. Falls back to ordinary writes where the file system has no
-/// direct I/O, for what does not lie on pages, and for small pieces.
+/// Writes to a file that is open for ordinary writing as well. Falls back to ordinary writes where the file system has
+/// no direct I/O, for what does not lie on pages, and for small pieces.
 class DirectWriter {
  public:
   /// `file` outlives this.

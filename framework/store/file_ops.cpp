@@ -20,13 +20,18 @@ namespace {
 std::string remedy_for(int code) {
   switch (code) {
     case ENOSPC:
-    case EDQUOT: return "free space on that file system, raise the quota, or name a store elsewhere";
+    case EDQUOT:
+      return "free space on that file system, raise the quota, or name a store elsewhere";
     case EACCES:
-    case EPERM: return "check the owner and permissions of the folder";
-    case EROFS: return "the file system is mounted read-only; name a store that can be written";
+    case EPERM:
+      return "check the owner and permissions of the folder";
+    case EROFS:
+      return "the file system is mounted read-only; name a store that can be written";
     case EMFILE:
-    case ENFILE: return "raise the limit of open files (ulimit -n)";
-    default: return {};
+    case ENFILE:
+      return "raise the limit of open files (ulimit -n)";
+    default:
+      return {};
   }
 }
 
@@ -52,7 +57,8 @@ void FileOperations::close(int descriptor, const Path& path) {
   if (::close(descriptor) != 0 && errno != EINTR) fail("close", path);
 }
 
-std::size_t FileOperations::read_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset, const Path& path) {
+std::size_t FileOperations::read_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset,
+                                    const Path& path) {
   for (;;) {
     const ssize_t moved =
         ::pread(descriptor, bytes.data(), std::min(bytes.size(), kLargestTransfer), static_cast<off_t>(offset));
@@ -144,7 +150,9 @@ File::File(FileOperations& operations, std::filesystem::path path, int flags, mo
     : operations_(&operations), path_(std::move(path)), descriptor_(operations.open(path_, flags, mode)) {}
 
 File::File(File&& other) noexcept
-    : operations_(other.operations_), path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+    : operations_(other.operations_),
+      path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -153,8 +161,7 @@ File::~File() {
 std::uint64_t File::bytes() const {
   struct stat found {};
   if (::fstat(descriptor_, &found) != 0) fail("look at", path_);
-  if (!S_ISREG(found.st_mode))
-    throw Error(ErrorKind::store_invalid, path_.string() + " is not a regular file");
+  if (!S_ISREG(found.st_mode)) throw Error(ErrorKind::store_invalid, path_.string() + " is not a regular file");
   return static_cast<std::uint64_t>(found.st_size);
 }
 
@@ -162,9 +169,10 @@ void File::read(std::span<std::byte> bytes, std::uint64_t offset) const {
   while (!bytes.empty()) {
     const std::size_t moved = operations_->read_at(descriptor_, bytes, offset, path_);
     if (moved == 0)
-      throw Error(ErrorKind::store_invalid, {path_.string() + " ends before its data",
-                                             std::to_string(bytes.size()) + " more bytes at offset " + std::to_string(offset),
-                                             "end of file", "restore the file from a copy"});
+      throw Error(ErrorKind::store_invalid,
+                  {path_.string() + " ends before its data",
+                   std::to_string(bytes.size()) + " more bytes at offset " + std::to_string(offset), "end of file",
+                   "restore the file from a copy"});
     bytes = bytes.subspan(moved);
     offset += moved;
   }
@@ -179,7 +187,9 @@ void File::write(std::span<const std::byte> bytes, std::uint64_t offset) {
   }
 }
 
-void File::close() { operations_->close(std::exchange(descriptor_, -1), path_); }
+void File::close() {
+  operations_->close(std::exchange(descriptor_, -1), path_);
+}
 
 void write_atomically(FileOperations& operations, const std::filesystem::path& temporary,
                       const std::filesystem::path& target, const std::string& text) {
@@ -196,6 +206,8 @@ void write_atomically(FileOperations& operations, const std::filesystem::path& t
   operations.sync_directory(target.parent_path());
 }
 
-std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> as_bytes(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 }  // namespace retain::framework

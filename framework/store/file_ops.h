@@ -12,8 +12,8 @@
 
 namespace retain::framework {
 
-/// The operating system's calls, one virtual function a call. All throw Error(io) with the path and the system's reason.
-/// The base class is the real thing; it holds no state and may be used from several threads.
+/// The operating system's calls, one virtual function a call. All throw Error(io) with the path and the system's
+/// reason. The base class is the real thing; it holds no state and may be used from several threads.
 class FileOperations {
  public:
   using Path = std::filesystem::path;
@@ -24,11 +24,13 @@ class FileOperations {
   virtual void close(int descriptor, const Path& path);
   /// One pread(2) / pwrite(2), repeated only after an interruption; returns the bytes moved, which may be fewer.
   virtual std::size_t read_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset, const Path& path);
-  virtual std::size_t write_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path);
+  virtual std::size_t write_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset,
+                               const Path& path);
   /// Opens an existing file for direct writing; -1 where the file system has no such thing.
   virtual int open_direct(const Path& path);
   /// Like write_at on a descriptor of open_direct; 0 where the file system will not have it this way.
-  virtual std::size_t write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path);
+  virtual std::size_t write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset,
+                                      const Path& path);
   virtual void resize(int descriptor, std::uint64_t bytes, const Path& path);
   /// Reserves disk blocks for [0, bytes) where the file system can (no error where it cannot).
   virtual void reserve(int descriptor, std::uint64_t bytes, const Path& path);

@@ -11,8 +11,8 @@
 namespace retain::framework {
 
 struct GcOptions {
-  bool dry_run = true;     ///< only say what would go
-  bool keep_undo = true;   ///< keep what the log of refs can still bring back
+  bool dry_run = true;    ///< only say what would go
+  bool keep_undo = true;  ///< keep what the log of refs can still bring back
 };
 
 struct GcReport {
@@ -21,9 +21,9 @@ struct GcReport {
   std::uint64_t bytes = 0;                         ///< what all of them take on disk
 };
 
-/// Removes stage files that neither a ref, an ancestor of one, nor a mid-stage checkpoint needs, and leftovers in temporary/
-/// (there can be no live ones: the lock is ours). Everything is read before anything is removed, so a store with a damaged
-/// ref or manifest loses nothing (the error is thrown).
+/// Removes stage files that neither a ref, an ancestor of one, nor a mid-stage checkpoint needs, and leftovers in
+/// temporary/ (there can be no live ones: the lock is ours). Everything is read before anything is removed, so a store
+/// with a damaged ref or manifest loses nothing (the error is thrown).
 GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOptions& options);
 
 }  // namespace retain::framework

@@ -6,7 +6,9 @@
 
 namespace retain::framework {
 
-inline float from_bfloat16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+inline float from_bfloat16(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
 
 /// Rounds to nearest, ties to even; NaN stays a (quiet) NaN.
 inline std::uint16_t to_bfloat16(float value) {

@@ -43,8 +43,12 @@ struct ImageFile {
   haddr_t allocated;  // end of the address space HDF5 has handed out
 };
 
-ImageFile& of(H5FD_t* file) { return *reinterpret_cast<ImageFile*>(file); }
-const ImageFile& of(const H5FD_t* file) { return *reinterpret_cast<const ImageFile*>(file); }
+ImageFile& of(H5FD_t* file) {
+  return *reinterpret_cast<ImageFile*>(file);
+}
+const ImageFile& of(const H5FD_t* file) {
+  return *reinterpret_cast<const ImageFile*>(file);
+}
 
 H5FD_t* open_image(const char*, unsigned, hid_t access, haddr_t) {
   const void* info = H5Pget_driver_info(access);
@@ -84,7 +88,10 @@ herr_t query_image(const H5FD_t*, unsigned long* flags) {
 
 /// Later releases of HDF5 put a version and a registered number into the class; Debian 12's has neither.
 void set_version(auto& driver) {
-  if constexpr (requires { driver.version; driver.value; }) {
+  if constexpr (requires {
+                  driver.version;
+                  driver.value;
+                }) {
     driver.version = 1;
     driver.value = 300;  // outside the numbers the HDF5 Group has given away
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HDF5 file that is built in memory: a file driver that keeps what the library writes as sparse pages. The store then
-// writes those bytes itself, so that HDF5 never touches the disk, needs no file locks and cannot tear a commit.
+// An HDF5 file that is built in memory: a file driver that keeps what the library writes as sparse pages. The store
+// then writes those bytes itself, so that HDF5 never touches the disk, needs no file locks and cannot tear a commit.
 #pragma once
 #include <hdf5.h>
 

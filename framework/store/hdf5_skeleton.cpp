@@ -34,24 +34,34 @@ Hdf5Handle boolean_type() {
 Hdf5Handle file_type(DType dtype) {
   const auto copy = [](hid_t type) { return Hdf5Handle(H5Tcopy(type), H5Tclose, "copy a type"); };
   switch (dtype) {
-    case DType::float32: return copy(H5T_IEEE_F32LE);
-    case DType::float64: return copy(H5T_IEEE_F64LE);
-    case DType::bfloat16: return half_type(8, 127);
-    case DType::float16: return half_type(5, 15);
-    case DType::int64: return copy(H5T_STD_I64LE);
-    case DType::int32: return copy(H5T_STD_I32LE);
-    case DType::int16: return copy(H5T_STD_I16LE);
-    case DType::int8: return copy(H5T_STD_I8LE);
-    case DType::uint8: return copy(H5T_STD_U8LE);
-    case DType::boolean: return boolean_type();
+    case DType::float32:
+      return copy(H5T_IEEE_F32LE);
+    case DType::float64:
+      return copy(H5T_IEEE_F64LE);
+    case DType::bfloat16:
+      return half_type(8, 127);
+    case DType::float16:
+      return half_type(5, 15);
+    case DType::int64:
+      return copy(H5T_STD_I64LE);
+    case DType::int32:
+      return copy(H5T_STD_I32LE);
+    case DType::int16:
+      return copy(H5T_STD_I16LE);
+    case DType::int8:
+      return copy(H5T_STD_I8LE);
+    case DType::uint8:
+      return copy(H5T_STD_U8LE);
+    case DType::boolean:
+      return boolean_type();
   }
   throw Error(ErrorKind::internal, "an element type outside its enumeration");
 }
 
 Hdf5Handle space_of(const std::vector<std::int64_t>& shape) {
   const std::vector<hsize_t> sizes(shape.begin(), shape.end());
-  const hid_t id = sizes.empty() ? H5Screate(H5S_SCALAR)
-                                 : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr);
+  const hid_t id =
+      sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr);
   return {id, H5Sclose, "create a dataspace"};
 }
 
@@ -115,7 +125,8 @@ Hdf5Skeleton::Hdf5Skeleton(const std::vector<ArrayEntry>& arrays) : state_(new S
     const std::string& path = array.spec.path;
     if (!array.here()) {
       hdf5_check(H5Lcreate_external((array.holder + ".h5").c_str(), ("/" + path).c_str(), file, path.c_str(), links,
-                                    H5P_DEFAULT), "link " + path);
+                                    H5P_DEFAULT),
+                 "link " + path);
       state_->offsets.push_back(0);
       continue;
     }
@@ -132,7 +143,9 @@ Hdf5Skeleton::Hdf5Skeleton(const std::vector<ArrayEntry>& arrays) : state_(new S
 
 Hdf5Skeleton::~Hdf5Skeleton() = default;
 
-const std::vector<std::uint64_t>& Hdf5Skeleton::offsets() const { return state_->offsets; }
+const std::vector<std::uint64_t>& Hdf5Skeleton::offsets() const {
+  return state_->offsets;
+}
 
 void Hdf5Skeleton::finish(const std::vector<ArrayEntry>& arrays, const std::string& manifest) {
   const auto lock = hdf5_lock();
@@ -144,7 +157,8 @@ void Hdf5Skeleton::finish(const std::vector<ArrayEntry>& arrays, const std::stri
     const Hdf5Handle attribute(H5Acreate_by_name(file, array.spec.path.c_str(), "xxh3_128", digest_type, scalar,
                                                  H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                                H5Aclose, "create the digest of " + array.spec.path);
-    hdf5_check(H5Awrite(attribute, digest_type, to_hex(array.digest).c_str()), "write the digest of " + array.spec.path);
+    hdf5_check(H5Awrite(attribute, digest_type, to_hex(array.digest).c_str()),
+               "write the digest of " + array.spec.path);
   }
   const Hdf5Handle type = text_type(manifest.size());
   const Hdf5Handle creation = contiguous_early();
@@ -156,11 +170,17 @@ void Hdf5Skeleton::finish(const std::vector<ArrayEntry>& arrays, const std::stri
   state_->file->close("close a file in memory");
 }
 
-std::uint64_t Hdf5Skeleton::manifest_offset() const { return state_->manifest_offset; }
+std::uint64_t Hdf5Skeleton::manifest_offset() const {
+  return state_->manifest_offset;
+}
 
-std::uint64_t Hdf5Skeleton::file_bytes() const { return state_->image.end(); }
+std::uint64_t Hdf5Skeleton::file_bytes() const {
+  return state_->image.end();
+}
 
-void Hdf5Skeleton::read(std::uint64_t offset, std::span<std::byte> bytes) const { state_->image.read(offset, bytes); }
+void Hdf5Skeleton::read(std::uint64_t offset, std::span<std::byte> bytes) const {
+  state_->image.read(offset, bytes);
+}
 
 std::vector<ByteRange> skeleton_ranges(const std::vector<ArrayEntry>& arrays, std::uint64_t file_bytes) {
   std::vector<ByteRange> extents;

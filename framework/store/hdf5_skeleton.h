@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HDF5 structure of a stage file: groups, datasets of global shape with their space allocated, external links to the
-// files that hold the rest. The numbers themselves are written by others, straight into the datasets' extents.
+// The HDF5 structure of a stage file: groups, datasets of global shape with their space allocated, external links to
+// the files that hold the rest. The numbers themselves are written by others, straight into the datasets' extents.
 #pragma once
 #include <cstdint>
 #include <memory>

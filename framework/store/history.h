@@ -25,8 +25,8 @@ struct StageSummary {
 /// Errors as open_stage_file (stage_reader.h).
 StageSummary summary_of(const Store& store, const std::string& id);
 
-/// A stage and everything before it, children before parents, the first parent's line first. Ancestors whose file is gone
-/// (pruned by gc) end their line.
+/// A stage and everything before it, children before parents, the first parent's line first. Ancestors whose file is
+/// gone (pruned by gc) end their line.
 std::vector<std::string> ancestry(const Store& store, const std::string& id);
 
 /// All stages that any ref or mid-stage checkpoint needs: them, their ancestors, and the files that hold their arrays.

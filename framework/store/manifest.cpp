@@ -108,8 +108,10 @@ ArrayEntry read_entry(const json::value& value, const std::string& origin, std::
   entry.offset = fields.natural("offset");
   const std::uint64_t bytes = entry.spec.bytes();
   if (entry.offset > file_bytes || bytes > file_bytes - entry.offset)
-    throw Error(ErrorKind::store_invalid, {where + " lies outside its file", std::to_string(file_bytes) + " bytes at most",
-                                           std::to_string(bytes) + " bytes at " + std::to_string(entry.offset), {}});
+    throw Error(ErrorKind::store_invalid, {where + " lies outside its file",
+                                           std::to_string(file_bytes) + " bytes at most",
+                                           std::to_string(bytes) + " bytes at " + std::to_string(entry.offset),
+                                           {}});
   const json::array& blocks = fields.list("blocks", static_cast<std::size_t>(entry.spec.blocks()));
   for (const json::value& block : blocks) {
     if (!block.is_string()) fields.fail("digests in \"blocks\"", block);
@@ -118,7 +120,8 @@ ArrayEntry read_entry(const json::value& value, const std::string& origin, std::
   if (entry.blocks.size() != entry.spec.blocks() || digest_of(std::span<const Digest>(entry.blocks)) != entry.digest)
     throw Error(ErrorKind::store_invalid, {where + " has a digest that does not follow from its blocks'",
                                            std::to_string(entry.spec.blocks()) + " block digests",
-                                           std::to_string(entry.blocks.size()), {}});
+                                           std::to_string(entry.blocks.size()),
+                                           {}});
   return entry;
 }
 
@@ -214,7 +217,8 @@ bool is_array_path(std::string_view path) {
     const std::string_view segment = path.substr(begin, end - begin);
     if (segment.empty() || segment == "." || segment == "..") return false;
     for (const char letter : segment)
-      if (!std::isalnum(static_cast<unsigned char>(letter)) && std::string_view("._-").find(letter) == std::string_view::npos)
+      if (!std::isalnum(static_cast<unsigned char>(letter)) &&
+          std::string_view("._-").find(letter) == std::string_view::npos)
         return false;
     begin = end + 1;
   }

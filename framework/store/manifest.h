@@ -52,17 +52,18 @@ struct Manifest {
   const ArrayEntry* find(std::string_view path) const;
 };
 
-/// Content digest over kind, parents, inputs (keys sorted) and every array's path, dtype, shape and digest. No time, place
-/// or layout enters it, so a resumed run arrives at the id of an undisturbed one.
+/// Content digest over kind, parents, inputs (keys sorted) and every array's path, dtype, shape and digest. No time,
+/// place or layout enters it, so a resumed run arrives at the id of an undisturbed one.
 std::string id_of(const Manifest& manifest);
 
 /// JSON text, and back. `file_bytes` bounds every offset. Throws Error(store_invalid) naming `origin` and the field for
-/// anything malformed: unknown dtype, negative or overflowing shape, a path or holder that could leave the store, extents
-/// outside the file or overlapping, a wrong number of block digests, a digest that does not follow from them.
+/// anything malformed: unknown dtype, negative or overflowing shape, a path or holder that could leave the store,
+/// extents outside the file or overlapping, a wrong number of block digests, a digest that does not follow from them.
 std::string to_text(const Manifest& manifest);
 Manifest manifest_from_text(std::string_view text, const std::string& origin, std::uint64_t file_bytes);
 
-/// Letters, digits and "._-" in segments separated by "/", none empty, "." or "..", at most 400 bytes, at most 8 segments.
+/// Letters, digits and "._-" in segments separated by "/", none empty, "." or "..", at most 400 bytes, at most 8
+/// segments.
 bool is_array_path(std::string_view path);
 
 /// The same JSON with every object's keys sorted, so that equal content has equal text.

@@ -69,7 +69,8 @@ ProgressCommit::ProgressCommit(const Store& store, const StoreLock& lock, const 
       throw Error(ErrorKind::internal, "\"" + spec.path + "\" cannot name an array in a checkpoint");
     manifest.arrays.push_back({std::move(spec), {}, {}, 0, {}});
   }
-  writer_ = std::make_unique<StageFileWriter>(store.operations(), store.root(), store.temporary_name("progress"), std::move(manifest));
+  writer_ = std::make_unique<StageFileWriter>(store.operations(), store.root(), store.temporary_name("progress"),
+                                              std::move(manifest));
 }
 
 void ProgressCommit::publish(const std::vector<std::vector<Digest>>& blocks, std::size_t keep) {
@@ -95,7 +96,8 @@ void clear_progress(const Store& store, const StoreLock& lock, const std::string
 std::vector<std::string> progress_runs(const Store& store) {
   std::vector<std::string> runs;
   std::error_code code;
-  for (std::filesystem::directory_iterator at(store.root() / "progress", code), end; !code && at != end; at.increment(code)) {
+  for (std::filesystem::directory_iterator at(store.root() / "progress", code), end; !code && at != end;
+       at.increment(code)) {
     const std::string name = at->path().filename().string();
     if (is_plain_name(name) && !progress_steps(store, name).empty()) runs.push_back(name);
   }

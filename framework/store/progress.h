@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mid-stage checkpoints: what a run needs to go on from an optimizer step. progress/<run key>/step-<n>.h5, in the form of
-// stage files; the newest is durable before an older one is removed.
+// Mid-stage checkpoints: what a run needs to go on from an optimizer step. progress/<run key>/step-<n>.h5, in the form
+// of stage files; the newest is durable before an older one is removed.
 #pragma once
 #include <memory>
 #include <optional>
@@ -16,11 +16,12 @@ namespace retain::framework {
 /// Steps that have a checkpoint, ascending.
 std::vector<std::int64_t> progress_steps(const Store& store, const std::string& run_key);
 
-/// Opens one. Its manifest: parents = the stage the run teaches, inputs = the run's state (random streams, position in the
-/// data, …). Throws Error(io) when it is not there, Error(store_invalid) or Error(store_digest) when it is damaged.
+/// Opens one. Its manifest: parents = the stage the run teaches, inputs = the run's state (random streams, position in
+/// the data, …). Throws Error(io) when it is not there, Error(store_invalid) or Error(store_digest) when it is damaged.
 std::unique_ptr<const StageFile> open_progress(const Store& store, const std::string& run_key, std::int64_t step);
 
-/// The newest step whose file is intact as far as header and manifest tell, and the messages of newer ones that are not.
+/// The newest step whose file is intact as far as header and manifest tell, and the messages of newer ones that are
+/// not.
 struct LatestProgress {
   std::optional<std::int64_t> step;
   std::vector<std::string> damaged;
@@ -30,8 +31,10 @@ LatestProgress latest_progress(const Store& store, const std::string& run_key);
 /// One checkpoint under way, used like StageCommit.
 class ProgressCommit {
  public:
-  /// `draft.parents` may be empty; nothing is linked, only draft.arrays are written ("tensors/…", "optimizer/<state>/…").
-  ProgressCommit(const Store& store, const StoreLock& lock, const std::string& run_key, std::int64_t step, StageDraft draft);
+  /// `draft.parents` may be empty; nothing is linked, only draft.arrays are written ("tensors/…",
+  /// "optimizer/<state>/…").
+  ProgressCommit(const Store& store, const StoreLock& lock, const std::string& run_key, std::int64_t step,
+                 StageDraft draft);
 
   const StageLayout& layout() const { return writer_->layout(); }
   /// Makes it visible and durable (replacing one of the same step), then removes all but the newest `keep` of this run.

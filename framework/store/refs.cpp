@@ -16,9 +16,13 @@ std::filesystem::path folder_of(const Store& store, RefKind kind) {
   return store.root() / "refs" / (kind == RefKind::branch ? "heads" : "tags");
 }
 
-std::string_view name_of(RefKind kind) { return kind == RefKind::branch ? "branch" : "tag"; }
+std::string_view name_of(RefKind kind) {
+  return kind == RefKind::branch ? "branch" : "tag";
+}
 
-std::filesystem::path log_path(const Store& store) { return store.root() / "log" / "refs.jsonl"; }
+std::filesystem::path log_path(const Store& store) {
+  return store.root() / "log" / "refs.jsonl";
+}
 
 std::string last_logged(const Store& store, RefKind kind, const std::string& name) {
   std::string last;
@@ -33,18 +37,22 @@ std::string read_target(const Store& store, RefKind kind, const std::string& nam
   std::string text(std::min<std::uint64_t>(file.bytes(), 64), '\0');
   file.read(std::as_writable_bytes(std::span(text)), 0);
   if (text.size() == 33 && text.back() == '\n' && is_digest(text.substr(0, 32))) return text.substr(0, 32);
-  throw Error(ErrorKind::store_invalid, {"the " + std::string(name_of(kind)) + " file " + path.string() + " is damaged", "a stage id",
-                                         "other bytes", "the log's last value is " + last_logged(store, kind, name) +
-                                         "; write it back with `retain store rollback`"});
+  throw Error(
+      ErrorKind::store_invalid,
+      {"the " + std::string(name_of(kind)) + " file " + path.string() + " is damaged", "a stage id", "other bytes",
+       "the log's last value is " + last_logged(store, kind, name) + "; write it back with `retain store rollback`"});
 }
 
 /// A line of the log: digest of the JSON text, a space, the text.
 std::optional<RefMove> parse_line(const std::string& line) {
-  if (line.size() < 34 || line.substr(0, 32) != to_hex(digest_of(std::string_view(line).substr(33)))) return std::nullopt;
+  if (line.size() < 34 || line.substr(0, 32) != to_hex(digest_of(std::string_view(line).substr(33))))
+    return std::nullopt;
   try {
     const json::value value = parse_json(line.substr(33), "the log of refs", ErrorKind::store_invalid);
     const auto text = [&](const char* key) { return std::string(value.at(key).as_string()); };
-    return RefMove{text("time"), text("kind") == "tag" ? RefKind::tag : RefKind::branch, text("name"), text("from"), text("to"), text("why")};
+    return RefMove{text("time"), text("kind") == "tag" ? RefKind::tag : RefKind::branch,
+                   text("name"), text("from"),
+                   text("to"),   text("why")};
   } catch (const std::exception&) {
     return std::nullopt;
   }
@@ -113,8 +121,8 @@ std::vector<RefMove> ref_moves(const Store& store, std::size_t* damaged) {
   return moves;
 }
 
-void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& stage,
-              const std::string& why) {
+void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name,
+              const std::string& stage, const std::string& why) {
   lock.check(store);
   require_plain_name(name, kind == RefKind::branch ? "branch" : "tag");
   if (!store.has_stage(stage))
@@ -122,7 +130,10 @@ void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std
   std::string from;
   if (exists(store, kind, name)) {
     if (kind == RefKind::tag)
-      throw Error(ErrorKind::usage, {"tag " + name + " exists", "a new name: tags do not move", {}, "remove it first with `retain store tag --delete`"});
+      throw Error(ErrorKind::usage, {"tag " + name + " exists",
+                                     "a new name: tags do not move",
+                                     {},
+                                     "remove it first with `retain store tag --delete`"});
     try {
       from = read_target(store, kind, name);
     } catch (const Error& error) {
@@ -131,10 +142,12 @@ void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std
   }
   if (from == stage) return;
   append(store, {time_text(), kind, name, from, stage, why});
-  write_atomically(store.operations(), store.root() / store.temporary_name("ref"), folder_of(store, kind) / name, stage + "\n");
+  write_atomically(store.operations(), store.root() / store.temporary_name("ref"), folder_of(store, kind) / name,
+                   stage + "\n");
 }
 
-void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& why) {
+void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name,
+                const std::string& why) {
   lock.check(store);
   require_plain_name(name, kind == RefKind::branch ? "branch" : "tag");
   if (!exists(store, kind, name))

@@ -17,8 +17,8 @@ struct Ref {
   std::string stage;  ///< its id
 };
 
-/// All refs, branches first, by name. Throws Error(store_invalid) for a damaged one, naming the file and the last value the
-/// log knows.
+/// All refs, branches first, by name. Throws Error(store_invalid) for a damaged one, naming the file and the last value
+/// the log knows.
 std::vector<Ref> refs_of(const Store& store);
 /// A branch or else a tag of that name.
 std::optional<Ref> find_ref(const Store& store, const std::string& name);
@@ -38,9 +38,10 @@ std::vector<RefMove> ref_moves(const Store& store, std::size_t* damaged = nullpt
 
 /// Points a ref at a stage (creating it), durably: the log first, then the ref. A tag that exists cannot be moved
 /// (Error(usage)). Throws Error(store_unknown_stage) when the stage is not in the store, Error(usage) for a bad name.
-void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& stage,
-              const std::string& why);
+void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name,
+              const std::string& stage, const std::string& why);
 /// Removes a ref; the stages stay until gc.
-void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name, const std::string& why);
+void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name,
+                const std::string& why);
 
 }  // namespace retain::framework

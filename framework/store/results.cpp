@@ -22,7 +22,8 @@ std::filesystem::path path_of(const Store& store, const std::string& key) {
 
 std::string to_text(const json::value& value) {
   const std::string text = json::serialize(value);
-  return std::string(kBegin) + to_hex(digest_of(std::string_view(text))) + std::string(kMiddle) + text + std::string(kEnd);
+  return std::string(kBegin) + to_hex(digest_of(std::string_view(text))) + std::string(kMiddle) + text +
+         std::string(kEnd);
 }
 
 std::string checked_value(const std::string& text, const std::filesystem::path& path) {
@@ -31,7 +32,9 @@ std::string checked_value(const std::string& text, const std::filesystem::path& 
                       text.compare(kBegin.size() + 32, kMiddle.size(), kMiddle) == 0;
   const std::string value = framed ? text.substr(head, text.size() - head - kEnd.size()) : std::string();
   if (framed && text.substr(kBegin.size(), 32) == to_hex(digest_of(std::string_view(value)))) return value;
-  throw Error(ErrorKind::store_digest, {"the stored result " + path.string() + " is damaged", "text that matches its digest", {},
+  throw Error(ErrorKind::store_digest, {"the stored result " + path.string() + " is damaged",
+                                        "text that matches its digest",
+                                        {},
                                         "delete the file; the step that made it will run again"});
 }
 
@@ -48,8 +51,9 @@ void put_result(const Store& store, const StoreLock& lock, const std::string& ke
   try {
     if (const auto present = get_result(store, key)) {
       if (json::serialize(*present) == json::serialize(value)) return;
-      throw Error(ErrorKind::store_invalid, {"result " + key + " is stored already with another value", "one value for one key",
-                                             path.string(), "delete the file to compute it anew"});
+      throw Error(ErrorKind::store_invalid,
+                  {"result " + key + " is stored already with another value", "one value for one key", path.string(),
+                   "delete the file to compute it anew"});
     }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::store_digest) throw;
@@ -62,7 +66,8 @@ std::optional<json::value> get_result(const Store& store, const std::string& key
   std::error_code code;
   if (!std::filesystem::exists(std::filesystem::symlink_status(path, code))) return std::nullopt;
   const File file(store.operations(), path, O_RDONLY | O_NONBLOCK);
-  if (file.bytes() > kLargest) throw Error(ErrorKind::store_invalid, "the stored result " + path.string() + " is larger than 2 GiB");
+  if (file.bytes() > kLargest)
+    throw Error(ErrorKind::store_invalid, "the stored result " + path.string() + " is larger than 2 GiB");
   std::string text(file.bytes(), '\0');
   file.read(std::as_writable_bytes(std::span(text)), 0);
   return parse_json(checked_value(text, path), path.string(), ErrorKind::store_invalid);

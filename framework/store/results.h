@@ -11,7 +11,8 @@
 
 namespace retain::framework {
 
-/// A digest of a step's inputs as a key: "<prefix>-<32 hex digits>". Equal JSON (whatever the order of keys) gives an equal key.
+/// A digest of a step's inputs as a key: "<prefix>-<32 hex digits>". Equal JSON (whatever the order of keys) gives an
+/// equal key.
 std::string memo_key(const std::string& prefix, const json::value& inputs);
 
 /// Stores a result durably. The same value again is no error; another value under a key that is taken throws

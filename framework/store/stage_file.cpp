@@ -17,13 +17,15 @@ StageHeader read_header(const File& file) {
   const std::string origin = file.path().string();
   const std::uint64_t found = file.bytes();
   if (found < kHeaderBytes)
-    throw Error(ErrorKind::store_invalid, {origin + " is too short for a stage file", std::to_string(kHeaderBytes) + " bytes at least",
-                                           std::to_string(found), "restore the file from a copy"});
+    throw Error(ErrorKind::store_invalid,
+                {origin + " is too short for a stage file", std::to_string(kHeaderBytes) + " bytes at least",
+                 std::to_string(found), "restore the file from a copy"});
   file.read(bytes, 0);
   const StageHeader header = StageHeader::from_bytes(bytes, origin);
   if (header.file_bytes != found)
-    throw Error(ErrorKind::store_invalid, {origin + " has the wrong length", std::to_string(header.file_bytes) + " bytes",
-                                           std::to_string(found), "restore the file from a copy"});
+    throw Error(ErrorKind::store_invalid,
+                {origin + " has the wrong length", std::to_string(header.file_bytes) + " bytes", std::to_string(found),
+                 "restore the file from a copy"});
   if (header.manifest_bytes > kLargestManifest || header.manifest_offset > found ||
       header.manifest_bytes > found - header.manifest_offset)
     throw Error(ErrorKind::store_invalid, origin + " has its manifest outside the file");
@@ -34,8 +36,9 @@ Manifest read_manifest(const File& file, const StageHeader& header) {
   std::string text(header.manifest_bytes, '\0');
   file.read(std::as_writable_bytes(std::span(text)), header.manifest_offset);
   if (digest_of(std::string_view(text)) != header.manifest)
-    throw Error(ErrorKind::store_digest, {"the manifest of " + file.path().string() + " is damaged", "digest " + to_hex(header.manifest),
-                                          to_hex(digest_of(std::string_view(text))), "restore the file from a copy"});
+    throw Error(ErrorKind::store_digest,
+                {"the manifest of " + file.path().string() + " is damaged", "digest " + to_hex(header.manifest),
+                 to_hex(digest_of(std::string_view(text))), "restore the file from a copy"});
   return manifest_from_text(text, file.path().string(), header.file_bytes);
 }
 
@@ -43,7 +46,9 @@ Manifest read_manifest(const File& file, const StageHeader& header) {
 
 // Without O_NONBLOCK, opening a named pipe that poses as a stage would hang.
 StageFile::StageFile(FileOperations& operations, const std::filesystem::path& path)
-    : file_(operations, path, O_RDONLY | O_NONBLOCK), header_(read_header(file_)), manifest_(read_manifest(file_, header_)),
+    : file_(operations, path, O_RDONLY | O_NONBLOCK),
+      header_(read_header(file_)),
+      manifest_(read_manifest(file_, header_)),
       id_(id_of(manifest_)) {
   for (std::size_t i = 0; i < manifest_.arrays.size(); ++i) index_.emplace(manifest_.arrays[i].spec.path, i);
 }
@@ -58,9 +63,10 @@ void StageFile::read_block(const ArrayEntry& array, std::uint64_t block, std::sp
   bytes_read_ += whole.size();
   const Digest found = digest_of(std::span<const std::byte>(whole));
   if (found == array.blocks.at(block)) return;
-  throw Error(ErrorKind::store_digest,
-              {"block " + std::to_string(block) + " of " + array.spec.path + " in " + file_.path().string() + " is damaged",
-               "digest " + to_hex(array.blocks[block]), to_hex(found), "restore the file from a copy, or roll back to a stage without it"});
+  throw Error(ErrorKind::store_digest, {"block " + std::to_string(block) + " of " + array.spec.path + " in " +
+                                            file_.path().string() + " is damaged",
+                                        "digest " + to_hex(array.blocks[block]), to_hex(found),
+                                        "restore the file from a copy, or roll back to a stage without it"});
 }
 
 void StageFile::read(const ArrayEntry& array, std::uint64_t begin, std::span<std::byte> out) const {
@@ -101,8 +107,9 @@ void StageFile::check_skeleton() const {
     }
   }
   if (digest.finish() == header_.skeleton) return;
-  throw Error(ErrorKind::store_digest, {"the HDF5 structure of " + path().string() + " is damaged", "digest " + to_hex(header_.skeleton),
-                                        to_hex(digest.finish()), "restore the file from a copy"});
+  throw Error(ErrorKind::store_digest,
+              {"the HDF5 structure of " + path().string() + " is damaged", "digest " + to_hex(header_.skeleton),
+               to_hex(digest.finish()), "restore the file from a copy"});
 }
 
 }  // namespace retain::framework

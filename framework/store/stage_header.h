@@ -12,11 +12,11 @@
 namespace retain::framework {
 
 struct StageHeader {
-  std::uint64_t file_bytes = 0;       ///< length of the whole file
+  std::uint64_t file_bytes = 0;  ///< length of the whole file
   std::uint64_t manifest_offset = 0;
   std::uint64_t manifest_bytes = 0;
-  Digest manifest;                    ///< of the manifest's text
-  Digest skeleton;                    ///< of all bytes outside header and array extents, in order
+  Digest manifest;  ///< of the manifest's text
+  Digest skeleton;  ///< of all bytes outside header and array extents, in order
 
   /// Exactly kHeaderBytes (hdf5_skeleton.h).
   std::string to_bytes() const;

@@ -10,17 +10,20 @@ namespace {
 const ArrayEntry& linked_entry(const StageFile& holder, const ArrayEntry& link, const std::string& origin) {
   const ArrayEntry* found = holder.find(link.spec.path);
   if (found && found->here() && found->spec == link.spec && found->digest == link.digest) return *found;
-  throw Error(ErrorKind::store_invalid, {origin + " links " + link.spec.path + " to " + holder.path().string() + ", which does not hold it",
-                                         "dtype, shape and digest " + to_hex(link.digest),
-                                         found ? "digest " + to_hex(found->digest) : "no such array", "restore the file from a copy"});
+  throw Error(ErrorKind::store_invalid,
+              {origin + " links " + link.spec.path + " to " + holder.path().string() + ", which does not hold it",
+               "dtype, shape and digest " + to_hex(link.digest),
+               found ? "digest " + to_hex(found->digest) : "no such array", "restore the file from a copy"});
 }
 
 }  // namespace
 
 std::shared_ptr<const StageFile> open_stage_file(const Store& store, const std::string& id) {
   if (!store.has_stage(id))
-    throw Error(ErrorKind::store_unknown_stage, {store.root().string() + " has no stage " + id, "the file " + store.stage_path(id).string(),
-                                                 {}, "copy the missing file back, or roll back to a complete stage"});
+    throw Error(ErrorKind::store_unknown_stage, {store.root().string() + " has no stage " + id,
+                                                 "the file " + store.stage_path(id).string(),
+                                                 {},
+                                                 "copy the missing file back, or roll back to a complete stage"});
   auto file = std::make_shared<const StageFile>(store.operations(), store.stage_path(id));
   if (file->id() != id || file->manifest().kind != "stage")
     throw Error(ErrorKind::store_invalid, {file->path().string() + " does not hold the stage its name says", id,
@@ -42,8 +45,7 @@ StageReader::StageReader(const Store& store, const std::string& id) : id_(id), o
 
 StageReader::Place StageReader::place(const std::string& path) const {
   const ArrayEntry* array = own_->find(path);
-  if (!array)
-    throw Error(ErrorKind::checkpoint_missing_tensor, "stage " + id_ + " has no " + path);
+  if (!array) throw Error(ErrorKind::checkpoint_missing_tensor, "stage " + id_ + " has no " + path);
   if (array->here()) return {own_.get(), array};
   const StageFile& holder = *holders_.at(array->holder);
   return {&holder, holder.find(path)};

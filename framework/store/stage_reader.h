@@ -16,9 +16,9 @@ namespace retain::framework {
 /// Thread-safe.
 class StageReader : public TensorSource {
  public:
-  /// `id` as Store::resolve gives it. Throws Error(store_unknown_stage) when the stage or an ancestor that holds some of its
-  /// tensors is missing, Error(store_invalid) when a file is not what its name or a link says, Error(store_digest) for
-  /// damaged bytes.
+  /// `id` as Store::resolve gives it. Throws Error(store_unknown_stage) when the stage or an ancestor that holds some
+  /// of its tensors is missing, Error(store_invalid) when a file is not what its name or a link says,
+  /// Error(store_digest) for damaged bytes.
   StageReader(const Store& store, const std::string& id);
 
   const std::string& id() const noexcept { return id_; }

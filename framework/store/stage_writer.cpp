@@ -31,8 +31,9 @@ std::uint64_t manifest_estimate(const std::vector<ArrayEntry>& arrays) {
 void require_space(FileOperations& operations, const std::filesystem::path& root, std::uint64_t needed) {
   const std::uint64_t free = operations.free_bytes(root);
   if (free >= needed) return;
-  throw Error(ErrorKind::io, {"there is not enough space for a stage in " + root.string(), std::to_string(needed) + " bytes free",
-                              std::to_string(free) + " bytes", "free space (retain store gc), or name a store elsewhere"});
+  throw Error(ErrorKind::io,
+              {"there is not enough space for a stage in " + root.string(), std::to_string(needed) + " bytes free",
+               std::to_string(free) + " bytes", "free space (retain store gc), or name a store elsewhere"});
 }
 
 }  // namespace
@@ -68,7 +69,8 @@ ExtentWriter::ExtentWriter(FileOperations& operations, const std::filesystem::pa
   direct_.emplace(operations, file_);
 }
 
-std::vector<Digest> ExtentWriter::write(std::size_t array, std::uint64_t first_block, std::span<const std::byte> bytes) {
+std::vector<Digest> ExtentWriter::write(std::size_t array, std::uint64_t first_block,
+                                        std::span<const std::byte> bytes) {
   const ArrayEntry& entry = layout_.arrays.at(array);
   const std::uint64_t begin = first_block * kBlockBytes;
   if (begin > entry.spec.bytes() || bytes.size() > entry.spec.bytes() - begin ||
@@ -126,9 +128,9 @@ std::string StageFileWriter::finish(const std::vector<std::vector<Digest>>& bloc
     if (!array.here()) continue;
     array.blocks = blocks.at(next++);
     if (array.blocks.size() != array.spec.blocks())
-      throw Error(ErrorKind::internal, "array " + array.spec.path + " was not written completely: " +
-                                           std::to_string(array.blocks.size()) + " of " +
-                                           std::to_string(array.spec.blocks()) + " blocks");
+      throw Error(ErrorKind::internal, "array " + array.spec.path +
+                                           " was not written completely: " + std::to_string(array.blocks.size()) +
+                                           " of " + std::to_string(array.spec.blocks()) + " blocks");
     array.digest = digest_of(std::span<const Digest>(array.blocks));
   }
   const std::string text = retain::framework::to_text(manifest_);

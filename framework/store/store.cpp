@@ -23,8 +23,9 @@ void check_format(const std::filesystem::path& file) {
   const json::object* object = value.if_object();
   const json::value* format = object ? object->if_contains("format") : nullptr;
   if (format && *format == json::value(kFormat)) return;
-  throw Error(ErrorKind::store_invalid, {file.string() + " is of a format this version does not know", std::string(kFormat),
-                                         json::serialize(value).substr(0, 80), "use a newer Retain, or name another folder"});
+  throw Error(ErrorKind::store_invalid,
+              {file.string() + " is of a format this version does not know", std::string(kFormat),
+               json::serialize(value).substr(0, 80), "use a newer Retain, or name another folder"});
 }
 
 bool holds_only_ours(const std::filesystem::path& root) {
@@ -75,7 +76,9 @@ bool Store::is_store(const Path& root) {
 
 Store Store::open(const Path& root, FileOperations& operations) {
   if (!is_store(root))
-    throw Error(ErrorKind::store_invalid, {root.string() + " is not a store", "a folder with store.json", {},
+    throw Error(ErrorKind::store_invalid, {root.string() + " is not a store",
+                                           "a folder with store.json",
+                                           {},
                                            "check the path; `retain import` and `retain run` create stores"});
   check_format(root / "store.json");
   return Store(root, operations);
@@ -85,7 +88,9 @@ Store Store::open_or_create(const Path& root, FileOperations& operations) {
   if (is_store(root)) return open(root, operations);
   std::error_code code;
   if (std::filesystem::exists(root, code) && (!std::filesystem::is_directory(root, code) || !holds_only_ours(root)))
-    throw Error(ErrorKind::store_invalid, {root.string() + " exists and is not a store", "a store, an empty folder or none", {},
+    throw Error(ErrorKind::store_invalid, {root.string() + " exists and is not a store",
+                                           "a store, an empty folder or none",
+                                           {},
                                            "name another path in [store]"});
   std::filesystem::create_directories(std::filesystem::absolute(root).parent_path(), code);
   operations.make_directory(root);
@@ -109,7 +114,8 @@ bool Store::has_stage(const std::string& id) const {
 std::vector<std::string> Store::stage_ids() const {
   std::vector<std::string> ids;
   for (const std::string& file : files_in(root_ / "stages"))
-    if (file.ends_with(".h5") && is_digest(file.substr(0, file.size() - 3))) ids.push_back(file.substr(0, file.size() - 3));
+    if (file.ends_with(".h5") && is_digest(file.substr(0, file.size() - 3)))
+      ids.push_back(file.substr(0, file.size() - 3));
   return ids;
 }
 
@@ -123,13 +129,16 @@ std::string Store::resolve(const std::string& words) const {
   else if (name.size() >= kShortestPrefix && name.find_first_not_of("0123456789abcdef") == std::string::npos)
     id = find_by_prefix(*this, name);
   if (id.empty())
-    throw Error(ErrorKind::store_unknown_stage, {root_.string() + " has no stage \"" + name + "\"", "a branch, a tag or a stage id",
-                                                 named(*this), "`retain store log` lists all stages"});
+    throw Error(ErrorKind::store_unknown_stage,
+                {root_.string() + " has no stage \"" + name + "\"", "a branch, a tag or a stage id", named(*this),
+                 "`retain store log` lists all stages"});
   for (int i = 0; i < generations; ++i) {
     const StageFile file(*operations_, stage_path(id));
     if (file.manifest().parents.empty())
-      throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" goes back before the first stage", {},
-                                                   std::to_string(i) + " ancestors of \"" + name + "\"", {}});
+      throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" goes back before the first stage",
+                                                   {},
+                                                   std::to_string(i) + " ancestors of \"" + name + "\"",
+                                                   {}});
     id = file.manifest().parents.front();
   }
   return id;
@@ -138,7 +147,8 @@ std::string Store::resolve(const std::string& words) const {
 std::string Store::temporary_name(const std::string& purpose) const {
   static std::atomic<unsigned> counter = 0;  // two names asked for in one clock tick
   const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-  return "temporary/" + purpose + "-" + std::to_string(::getpid()) + "-" + std::to_string(now) + "-" + std::to_string(counter++);
+  return "temporary/" + purpose + "-" + std::to_string(::getpid()) + "-" + std::to_string(now) + "-" +
+         std::to_string(counter++);
 }
 
 bool is_plain_name(const std::string& name, std::size_t longest) {
@@ -150,8 +160,10 @@ bool is_plain_name(const std::string& name, std::size_t longest) {
 
 void require_plain_name(const std::string& name, const std::string& what) {
   if (is_plain_name(name)) return;
-  throw Error(ErrorKind::usage, {what + " \"" + name + "\" cannot be used", "letters, digits, \".\", \"_\" and \"-\", not starting with a dot, 120 at most",
-                                 {}, "choose another name"});
+  throw Error(ErrorKind::usage, {what + " \"" + name + "\" cannot be used",
+                                 "letters, digits, \".\", \"_\" and \"-\", not starting with a dot, 120 at most",
+                                 {},
+                                 "choose another name"});
 }
 
 std::vector<std::string> files_in(const std::filesystem::path& folder) {

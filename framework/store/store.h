@@ -18,8 +18,8 @@ class Store {
 
   /// Throws Error(store_invalid) when `root` is not a store or has a format this version does not know.
   static Store open(const Path& root, FileOperations& operations = FileOperations::system());
-  /// Opens the store, after creating an empty one when the folder is absent or empty. Safe to call again after a stop at
-  /// any point. Throws Error(store_invalid) for a folder that holds something else.
+  /// Opens the store, after creating an empty one when the folder is absent or empty. Safe to call again after a stop
+  /// at any point. Throws Error(store_invalid) for a folder that holds something else.
   static Store open_or_create(const Path& root, FileOperations& operations = FileOperations::system());
   static bool is_store(const Path& root);
 
@@ -31,8 +31,9 @@ class Store {
   /// Ids of all stage files, sorted. Files with other names are left out.
   std::vector<std::string> stage_ids() const;
 
-  /// The stage id a user's words mean: a branch, a tag, an id, or an unambiguous beginning of one (6 digits at least), each
-  /// possibly followed by "~n" for the n-th first parent. Throws Error(store_unknown_stage) that lists what there is.
+  /// The stage id a user's words mean: a branch, a tag, an id, or an unambiguous beginning of one (6 digits at least),
+  /// each possibly followed by "~n" for the n-th first parent. Throws Error(store_unknown_stage) that lists what there
+  /// is.
   std::string resolve(const std::string& name) const;
 
   /// A name for a file under temporary/ that nobody else uses, relative to root().
@@ -45,7 +46,8 @@ class Store {
   FileOperations* operations_;
 };
 
-/// Letters, digits and "._-", not starting with a dot, at most `longest` bytes: names of branches, tags, runs and results.
+/// Letters, digits and "._-", not starting with a dot, at most `longest` bytes: names of branches, tags, runs and
+/// results.
 bool is_plain_name(const std::string& name, std::size_t longest = 120);
 /// Throws Error(usage) naming `what` unless is_plain_name.
 void require_plain_name(const std::string& name, const std::string& what);

@@ -27,8 +27,9 @@ std::string holder(const File& file) {
   try {
     file.read(std::as_writable_bytes(std::span(text)), 0);
     const json::value note = parse_json(text, "the lock's note", ErrorKind::store_invalid);
-    return "process " + std::to_string(note.at("process").as_int64()) + " on " + std::string(note.at("host").as_string()) +
-           " (" + std::string(note.at("purpose").as_string()) + ") since " + std::string(note.at("since").as_string());
+    return "process " + std::to_string(note.at("process").as_int64()) + " on " +
+           std::string(note.at("host").as_string()) + " (" + std::string(note.at("purpose").as_string()) + ") since " +
+           std::string(note.at("since").as_string());
   } catch (const std::exception&) {
     return "a process that left no readable note";
   }
@@ -45,10 +46,12 @@ StoreLock::StoreLock(const Store& store, const std::string& purpose)
   if (::fcntl(file_.descriptor(), F_OFD_SETLK, &whole) != 0) {
     const int code = errno;
     if (code == EAGAIN || code == EACCES)
-      throw Error(ErrorKind::store_locked, {"store " + root_.string() + " is locked by another run", "one writer at a time",
-                                            holder(file_), "wait until it has ended or end it; reading needs no lock"});
-    throw Error(ErrorKind::io, {"cannot lock store " + root_.string(), "a file system with POSIX locks", std::strerror(code),
-                                "mount it with locks (Lustre: -o flock), or name a store elsewhere"});
+      throw Error(ErrorKind::store_locked,
+                  {"store " + root_.string() + " is locked by another run", "one writer at a time", holder(file_),
+                   "wait until it has ended or end it; reading needs no lock"});
+    throw Error(ErrorKind::io,
+                {"cannot lock store " + root_.string(), "a file system with POSIX locks", std::strerror(code),
+                 "mount it with locks (Lustre: -o flock), or name a store elsewhere"});
   }
   json::object note;
   note["process"] = static_cast<std::int64_t>(::getpid());
@@ -62,7 +65,8 @@ StoreLock::StoreLock(const Store& store, const std::string& purpose)
 StoreLock::~StoreLock() = default;
 
 void StoreLock::check(const Store& store) const {
-  if (root_ != store.root()) throw Error(ErrorKind::internal, "the lock of " + root_.string() + " was used on " + store.root().string());
+  if (root_ != store.root())
+    throw Error(ErrorKind::internal, "the lock of " + root_.string() + " was used on " + store.root().string());
 }
 
 }  // namespace retain::framework

@@ -6,13 +6,13 @@
 
 namespace retain::framework {
 
-/// The right to change a store, held until destroyed or until the process ends (the kernel lets go then, so the lock of a
-/// dead process never needs removing). Works between processes, and between hosts where the file system has POSIX locks
-/// (NFS 4, Lustre mounted with -o flock).
+/// The right to change a store, held until destroyed or until the process ends (the kernel lets go then, so the lock of
+/// a dead process never needs removing). Works between processes, and between hosts where the file system has POSIX
+/// locks (NFS 4, Lustre mounted with -o flock).
 class StoreLock {
  public:
-  /// Throws Error(store_locked) at once, naming who holds it (process, host, since), or Error(io) when the file system has no
-  /// locks. `purpose` is shown to others ("retain run experiment.toml").
+  /// Throws Error(store_locked) at once, naming who holds it (process, host, since), or Error(io) when the file system
+  /// has no locks. `purpose` is shown to others ("retain run experiment.toml").
   StoreLock(const Store& store, const std::string& purpose);
   ~StoreLock();
   StoreLock(StoreLock&&) noexcept = default;

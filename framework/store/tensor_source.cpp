@@ -17,7 +17,9 @@ const TensorInfo& require(const TensorSource& source, const std::string& name) {
 
 }  // namespace
 
-std::optional<Digest> TensorSource::digest(const std::string&) const { return std::nullopt; }
+std::optional<Digest> TensorSource::digest(const std::string&) const {
+  return std::nullopt;
+}
 
 const TensorInfo* TensorSource::find(const std::string& name) const {
   for (const TensorInfo& tensor : tensors())
@@ -51,8 +53,9 @@ std::vector<std::byte> TensorSource::read_slice(const std::string& name, std::si
     piece.resize(static_cast<std::size_t>(rows * row) * element);
     read(name, o * row, piece);
     for (std::int64_t r = 0; r < rows; ++r)
-      std::copy_n(piece.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(r * row + begin * inner) * element),
-                  run, bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(o + r) * run));
+      std::copy_n(
+          piece.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(r * row + begin * inner) * element), run,
+          bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(o + r) * run));
   }
   return bytes;
 }
@@ -67,8 +70,9 @@ void check_range(const TensorInfo& tensor, std::int64_t first, std::size_t bytes
   const auto element = static_cast<std::size_t>(size_of(tensor.dtype));
   const auto count = static_cast<std::int64_t>(bytes / element);
   if (bytes % element != 0 || first < 0 || count > elements_of(tensor.shape) - first)
-    throw Error(ErrorKind::internal, "a read of " + std::to_string(bytes) + " bytes from element " + std::to_string(first) +
-                                         " leaves tensor " + tensor.name + " " + to_string(tensor.shape));
+    throw Error(ErrorKind::internal, "a read of " + std::to_string(bytes) + " bytes from element " +
+                                         std::to_string(first) + " leaves tensor " + tensor.name + " " +
+                                         to_string(tensor.shape));
 }
 
 }  // namespace retain::framework

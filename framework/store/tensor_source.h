@@ -52,7 +52,8 @@ class TensorSource {
   virtual std::vector<std::string> surplus() const { return {}; }
 };
 
-/// Throws Error(internal) unless [first, first + bytes / element) lies in the tensor and bytes is a whole number of elements.
+/// Throws Error(internal) unless [first, first + bytes / element) lies in the tensor and bytes is a whole number of
+/// elements.
 void check_range(const TensorInfo& tensor, std::int64_t first, std::size_t bytes);
 
 }  // namespace retain::framework

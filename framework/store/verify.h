@@ -15,13 +15,13 @@ struct VerifyReport {
   std::size_t stages = 0;
   std::size_t checkpoints = 0;
   std::size_t results = 0;
-  std::uint64_t bytes = 0;            ///< of array data read
+  std::uint64_t bytes = 0;  ///< of array data read
   bool clean() const { return problems.empty(); }
 };
 
-/// Checks refs, the log, every stage file in the store (every bit of it: header, manifest, HDF5 structure, each block of each
-/// array, and that links lead to what they promise), mid-stage checkpoints and results. Does not stop at a problem.
-/// `progress` (may be empty) is called with each stage id before it is read. Takes no lock.
+/// Checks refs, the log, every stage file in the store (every bit of it: header, manifest, HDF5 structure, each block
+/// of each array, and that links lead to what they promise), mid-stage checkpoints and results. Does not stop at a
+/// problem. `progress` (may be empty) is called with each stage id before it is read. Takes no lock.
 VerifyReport verify(const Store& store, const std::function<void(const std::string&)>& progress = {});
 
 }  // namespace retain::framework

@@ -41,7 +41,8 @@ int log(const StoreOptions& options, const std::string& name) {
     std::cout << short_id(id) << "  " << title_of(summary.manifest);
     if (const std::string refs = refs_text(store, id); !refs.empty()) std::cout << "  (" << refs << ")";
     std::cout << "  " << size_text(summary.file_bytes);
-    for (const std::string& parent : summary.manifest.parents) std::cout << (&parent == &summary.manifest.parents.front() ? "  <- " : " + ") << short_id(parent);
+    for (const std::string& parent : summary.manifest.parents)
+      std::cout << (&parent == &summary.manifest.parents.front() ? "  <- " : " + ") << short_id(parent);
     std::cout << '\n';
   }
   if (options.json) std::cout << framework::pretty(list);
@@ -52,8 +53,8 @@ int log_moves(const StoreOptions& options) {
   const Store store = Store::open(options.path);
   for (const framework::RefMove& move : framework::ref_moves(store))
     std::cout << move.time << "  " << (move.kind == framework::RefKind::tag ? "tag " : "") << move.name << "  "
-              << (move.from.empty() ? "-" : short_id(move.from)) << " -> " << (move.to.empty() ? "-" : short_id(move.to))
-              << "  " << move.why << '\n';
+              << (move.from.empty() ? "-" : short_id(move.from)) << " -> "
+              << (move.to.empty() ? "-" : short_id(move.to)) << "  " << move.why << '\n';
   return 0;
 }
 
@@ -65,8 +66,11 @@ int show(const StoreOptions& options, const std::string& name) {
     object["info"] = summary.manifest.info;
     json::array arrays;
     for (const framework::ArrayEntry& array : summary.manifest.arrays)
-      arrays.push_back({{"path", array.spec.path}, {"dtype", framework::name_of(array.spec.dtype)}, {"shape", json::value_from(array.spec.shape)},
-                        {"digest", framework::to_hex(array.digest)}, {"holder", array.here() ? summary.id : array.holder}});
+      arrays.push_back({{"path", array.spec.path},
+                        {"dtype", framework::name_of(array.spec.dtype)},
+                        {"shape", json::value_from(array.spec.shape)},
+                        {"digest", framework::to_hex(array.digest)},
+                        {"holder", array.here() ? summary.id : array.holder}});
     object["arrays"] = std::move(arrays);
     std::cout << framework::pretty(object);
     return 0;
@@ -75,7 +79,8 @@ int show(const StoreOptions& options, const std::string& name) {
   if (const std::string refs = refs_text(store, summary.id); !refs.empty()) std::cout << "refs     " << refs << '\n';
   for (const std::string& parent : summary.manifest.parents)
     std::cout << "parent   " << parent << (store.has_stage(parent) ? "" : "  (not in the store)") << '\n';
-  std::cout << "costs    " << size_text(summary.file_bytes) << " on disk, " << summary.own_tensors << " of " << summary.tensors << " tensors\n"
+  std::cout << "costs    " << size_text(summary.file_bytes) << " on disk, " << summary.own_tensors << " of "
+            << summary.tensors << " tensors\n"
             << "shares   " << size_text(summary.shared_bytes) << " with its ancestors\n"
             << "inputs   " << framework::pretty(summary.manifest.inputs);
   std::cout << "info     " << framework::pretty(summary.manifest.info);
@@ -98,7 +103,8 @@ json::object difference_json(const framework::TensorDifference& difference) {
 
 int diff(const StoreOptions& options, const std::string& a, const std::string& b, bool tensors) {
   const Store store = Store::open(options.path);
-  const auto differences = framework::diff(framework::StageReader(store, store.resolve(a)), framework::StageReader(store, store.resolve(b)));
+  const auto differences =
+      framework::diff(framework::StageReader(store, store.resolve(a)), framework::StageReader(store, store.resolve(b)));
   const auto shown = tensors ? differences : framework::by_module(differences);
   if (options.json) {
     json::array list;
@@ -110,12 +116,17 @@ int diff(const StoreOptions& options, const std::string& a, const std::string& b
   std::printf("%-52s %12s %12s %12s %12s\n", tensors ? "tensor" : "module", "|B-A|", "|B-A|/|A|", "cosine", "changed");
   for (const auto& difference : shown) {
     const framework::Distance& distance = difference.distance;
-    if (difference.fate == framework::TensorFate::same) ++same;
+    if (difference.fate == framework::TensorFate::same)
+      ++same;
     else if (difference.fate == framework::TensorFate::changed)
-      std::printf("%-52s %12.5g %12.5g %12.8f %11.2f%%\n", difference.name.c_str(), distance.norm(), distance.relative(), distance.cosine(),
-                  distance.elements ? 100.0 * static_cast<double>(distance.changed) / static_cast<double>(distance.elements) : 0.0);
+      std::printf("%-52s %12.5g %12.5g %12.8f %11.2f%%\n", difference.name.c_str(), distance.norm(),
+                  distance.relative(), distance.cosine(),
+                  distance.elements
+                      ? 100.0 * static_cast<double>(distance.changed) / static_cast<double>(distance.elements)
+                      : 0.0);
     else
-      std::printf("%-52s %s\n", difference.name.c_str(), std::string(difference_json(difference).at("fate").as_string()).c_str());
+      std::printf("%-52s %s\n", difference.name.c_str(),
+                  std::string(difference_json(difference).at("fate").as_string()).c_str());
   }
   std::printf("%zu %s bit-identical\n", same, tensors ? "tensors" : "modules");
   return 0;
@@ -135,8 +146,8 @@ int verify(const StoreOptions& options) {
     std::cout << framework::pretty(object);
   } else {
     for (const std::string& problem : report.problems) std::cout << problem << '\n';
-    std::cout << (report.clean() ? "clean: " : "DAMAGED: ") << report.stages << " stages, " << report.checkpoints << " checkpoints, "
-              << report.results << " results, " << size_text(report.bytes) << " checked";
+    std::cout << (report.clean() ? "clean: " : "DAMAGED: ") << report.stages << " stages, " << report.checkpoints
+              << " checkpoints, " << report.results << " results, " << size_text(report.bytes) << " checked";
     if (!report.clean()) std::cout << ", " << report.problems.size() << " problems";
     std::cout << '\n';
   }
@@ -167,9 +178,8 @@ void add_store(CLI::App& app, Action& action) {
   log_command.add_option("stage", *first, "Only this branch, tag or stage and its ancestors");
   log_command.add_flag("--moves", *flag, "List the moves of branches and tags instead");
   log_command.add_flag("--json", options->json, "As JSON");
-  log_command.callback([=, &action] {
-    run_on_first(action, [=] { return *flag ? log_moves(*options) : log(*options, *first); });
-  });
+  log_command.callback(
+      [=, &action] { run_on_first(action, [=] { return *flag ? log_moves(*options) : log(*options, *first); }); });
 
   CLI::App& show_command = add_store_command(store, *options, "show", "What a stage is, costs and shares");
   show_command.add_option("stage", *first, "Branch, tag or stage id")->required();
@@ -183,7 +193,8 @@ void add_store(CLI::App& app, Action& action) {
   diff_command.add_flag("--json", options->json, "As JSON");
   diff_command.callback([=, &action] { run_on_first(action, [=] { return diff(*options, *first, *second, *flag); }); });
 
-  CLI::App& verify_command = add_store_command(store, *options, "verify", "Check every byte against its digest; exit status 1 when any differs");
+  CLI::App& verify_command = add_store_command(store, *options, "verify",
+                                               "Check every byte against its digest; exit status 1 when any differs");
   verify_command.add_flag("--json", options->json, "As JSON");
   verify_command.callback([=, &action] { run_on_first(action, [=] { return verify(*options); }); });
 

@@ -26,7 +26,8 @@ int import_model(const std::string& model, const std::string& path, const std::s
   return 0;
 }
 
-int export_model(const StoreOptions& options, const std::string& stage, const std::string& directory, const std::string& naming) {
+int export_model(const StoreOptions& options, const std::string& stage, const std::string& directory,
+                 const std::string& naming) {
   const Store store = Store::open(options.path);
   const framework::StageReader reader(store, store.resolve(stage));
   recipes::export_stage(reader, directory, naming);
@@ -40,18 +41,22 @@ void fill_export(CLI::App& command, const std::shared_ptr<StoreOptions>& options
   auto naming = std::make_shared<std::string>();
   command.add_option("stage", *stage, "Branch, tag or stage id")->required();
   command.add_option("directory", *directory, "The folder to write; must be absent or empty")->required();
-  command.add_option("--naming", *naming, "Tensor names: hub, hf, v4_52, memory or orig (default: those of config.json)");
-  command.callback([=, &action] { run_on_first(action, [=] { return export_model(*options, *stage, *directory, *naming); }); });
+  command.add_option("--naming", *naming,
+                     "Tensor names: hub, hf, v4_52, memory or orig (default: those of config.json)");
+  command.callback(
+      [=, &action] { run_on_first(action, [=] { return export_model(*options, *stage, *directory, *naming); }); });
 }
 
 }  // namespace
 
 void add_store_export(CLI::App& store, const std::shared_ptr<StoreOptions>& options, Action& action) {
-  fill_export(add_store_command(store, *options, "export", "Write a stage as a Hugging Face model directory"), options, action);
+  fill_export(add_store_command(store, *options, "export", "Write a stage as a Hugging Face model directory"), options,
+              action);
 }
 
 void add_import(CLI::App& app, Action& action) {
-  CLI::App& command = *app.add_subcommand("import", "Put a Hugging Face model directory into a store as its first stage");
+  CLI::App& command =
+      *app.add_subcommand("import", "Put a Hugging Face model directory into a store as its first stage");
   auto model = std::make_shared<std::string>();
   auto path = std::make_shared<std::string>();
   auto branch = std::make_shared<std::string>("base");

@@ -19,10 +19,13 @@ std::string size_text(std::uint64_t bytes) {
   return text;
 }
 
-std::string short_id(const std::string& id) { return id.substr(0, 10); }
+std::string short_id(const std::string& id) {
+  return id.substr(0, 10);
+}
 
 std::string title_of(const framework::Manifest& manifest) {
-  if (const json::value* name = manifest.info.if_contains("name"); name && name->is_string()) return std::string(name->get_string());
+  if (const json::value* name = manifest.info.if_contains("name"); name && name->is_string())
+    return std::string(name->get_string());
   std::string title;
   for (const char* key : {"operation", "step", "task", "x"}) {
     const json::value* value = manifest.inputs.if_contains(key);
@@ -38,7 +41,8 @@ std::string title_of(const framework::Manifest& manifest) {
 std::string refs_text(const framework::Store& store, const std::string& id) {
   std::string text;
   for (const framework::Ref& ref : framework::refs_of(store))
-    if (ref.stage == id) text += (text.empty() ? "" : ", ") + std::string(ref.kind == framework::RefKind::tag ? "tag " : "") + ref.name;
+    if (ref.stage == id)
+      text += (text.empty() ? "" : ", ") + std::string(ref.kind == framework::RefKind::tag ? "tag " : "") + ref.name;
   return text;
 }
 
