@@ -91,6 +91,10 @@ void add_init_model(CLI::App& app, Action& action) {
   command
       ->add_option("--embedding-deviation", arguments->weights.embedding_deviation, "of embeddings, for --scale fan_in")
       ->capture_default_str();
+  command
+      ->add_option("--position-deviation", arguments->weights.position_deviation,
+                   "of the vision tower's position embeddings, for --scale fan_in")
+      ->capture_default_str();
   command->add_option("--shard-bytes", arguments->weights.shard_bytes, "largest weight file")->capture_default_str();
   command->callback(
       [&action, arguments] { action = [arguments](const Session& session) { return run(session, *arguments); }; });

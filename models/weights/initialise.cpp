@@ -62,8 +62,8 @@ double initial_deviation(const ParameterSpec& row, const LmmConfig& config, cons
   const std::string_view name = row.name;
   if (is_norm(name) || name.ends_with(".bias")) return 0;
   if (settings.scale == InitialScale::constant) return settings.deviation;
-  if (row.shape.size() < 2 || name.find("embed_tokens") != name.npos || name.find("position_embedding") != name.npos)
-    return settings.embedding_deviation;
+  if (name.find("position_embedding") != name.npos) return settings.position_deviation;
+  if (row.shape.size() < 2 || name.find("embed_tokens") != name.npos) return settings.embedding_deviation;
   std::int64_t inputs = 1;
   for (std::size_t i = 1; i < row.shape.size(); ++i) inputs *= row.shape[i];
   const double deviation = settings.gain / std::sqrt(static_cast<double>(inputs));

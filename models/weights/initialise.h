@@ -17,7 +17,8 @@ namespace retain::models {
 enum class InitialScale : std::uint8_t {
   constant,  ///< every weight: normal of `deviation` (transformers' initializer_range)
   fan_in,    ///< linears: normal of gain / sqrt(inputs), those that end a residual branch (o_proj, out_proj, down_proj,
-           ///< fc2) divided by sqrt(2 · layers); embeddings and image_newline: `embedding_deviation`
+             ///< fc2) divided by sqrt(2 · layers); embeddings and image_newline: `embedding_deviation`, position
+             ///< embeddings: `position_deviation`
 };
 
 struct InitialWeights {
@@ -26,6 +27,7 @@ struct InitialWeights {
   double deviation = 0.02;
   double gain = 0.8;
   double embedding_deviation = 0.05;
+  double position_deviation = 0.05;  ///< of the vision tower's position embeddings under fan_in
   std::int64_t shard_bytes = 5'000'000'000;
 };
 

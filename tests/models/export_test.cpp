@@ -132,6 +132,11 @@ TEST(InitialWeights, HaveTheStatedDeviation) {
   EXPECT_NEAR(deviation("language.layers.0.mlp.down_proj.weight", scaled), 0.8 / std::sqrt(88 * 6), 0.002);
   EXPECT_NEAR(deviation("vision.embeddings.patch_embedding.weight", scaled), 0.8 / std::sqrt(147), 0.003);
   EXPECT_NEAR(deviation("language.embed_tokens.weight", scaled), 0.05, 0.002);
+  InitialWeights placed = scaled;
+  placed.position_deviation = 1.5;
+  EXPECT_NEAR(deviation("vision.embeddings.position_embedding.weight", scaled), 0.05, 0.004);
+  EXPECT_NEAR(deviation("vision.embeddings.position_embedding.weight", placed), 1.5, 0.12);
+  EXPECT_NEAR(deviation("language.embed_tokens.weight", placed), 0.05, 0.002);
   EXPECT_EQ(deviation("language.norm.weight", scaled), 1);
   EXPECT_EQ(deviation("vision.post_layernorm.bias", scaled), 0);
 }
