@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipes/curriculum.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <set>
 
+#include "framework/base/memory.h"
 #include "framework/base/progress.h"
 #include "framework/store/refs.h"
 #include "framework/store/results.h"
 #include "recipes/base_import.h"
 #include "recipes/dry_run.h"
+#include "recipes/memory_check.h"
+#include "recipes/plan.h"
 #include "recipes/probes/number_bias.h"
 #include "recipes/probes/number_tokens.h"
 #include "recipes/picture_digests.h"
@@ -82,7 +86,8 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
       kit_(experiment.model, mesh, experiment.dtype,
            experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful),
       features_(cache_limits(experiment)),
-      step_log_(mesh.world().rank() == 0 ? experiment.log : std::filesystem::path()) {
+      step_log_(mesh.world().rank() == 0 ? experiment.log : std::filesystem::path()),
+      memory_before_(framework::anonymous_bytes()) {
   PictureDigests pictures(mesh.world());
   const auto load = [&](const Task& task) {
     framework::RecordSetOptions options{.images = task.images, .seed = task.settings.seed};
@@ -152,7 +157,21 @@ void Curriculum::point_branch(const std::string& branch, const std::string& stag
     framework::move_ref(store_->store(), store_->lock(), framework::RefKind::branch, branch, stage, "retain run");
 }
 
+/// What every recipe will need here, refused where a node lacks it.
+void Curriculum::plan_memory() {
+  if (experiment_.tasks.empty()) return;
+  const SampleSizes sizes = look_at_tasks(experiment_, kit_.config());
+  const parallel::MeshPosition& place = mesh_.position();
+  std::int64_t most = 0;
+  for (const Recipe& recipe : experiment_.recipes) {
+    planned_[recipe.name] = plan_rank(experiment_, kit_.config(), sizes, recipe, mesh_.shape(), place.pipeline, place.tensor).total();
+    most = std::max(most, planned_[recipe.name]);
+  }
+  require_memory(mesh_.world(), most);
+}
+
 bool Curriculum::run() {
+  plan_memory();
   const std::string base = import_base();
   study_.base = measure(base, "");
   keep_study();
@@ -193,6 +212,7 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   model_stage_.clear();
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
+  MemoryUse memory{0, planned_[recipe.name]};
   const FeatureUse features_before{features_.hits(), features_.misses()};
   Trainer* running = nullptr;
   const auto describe_step = [&](std::int64_t step) {
@@ -204,6 +224,7 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
     losses.emplace_back(record.loss);
     bar->update(record.step + 1, step_note(record));
     describe_step(record.step + 1);
+    memory.measured = std::max(memory.measured, framework::anonymous_bytes() - memory_before_);
   };
   hooks.stop_requested = [&] { return stop_.load(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
@@ -218,7 +239,7 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   const TrainOutcome outcome = trainer.run();
   bar->finish();
   const FeatureUse features_here{features_.hits() - features_before.reused, features_.misses() - features_before.computed};
-  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), kit_.table(), trainer.selected())));
+  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), kit_.table(), trainer.selected()), memory));
   if (!outcome.finished) {
     log_.info("stopped and saved at step " + std::to_string(outcome.next_step) + "; the same command goes on from there");
     return std::nullopt;

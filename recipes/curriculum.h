@@ -41,6 +41,7 @@ class Curriculum {
   bool teach_branch(const Recipe& recipe);
   std::optional<std::string> teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent);
   /// The table of what a recipe trains, once a recipe.
+  void plan_memory();
   void announce(const Recipe& recipe, const LoadedTask& task, const std::vector<Selected>& selected);
   std::string commit(framework::StageDraft draft, const std::string& key, const std::string& recipe, const std::string& task,
                      const std::vector<Selected>& selected);
@@ -64,6 +65,8 @@ class Curriculum {
   std::vector<std::int64_t> number_ids_;
   std::unique_ptr<models::Lmm> model_;
   std::string model_stage_;              ///< the stage whose weights model_ holds; empty while it is being trained
+  std::int64_t memory_before_;           ///< bytes held before anything was loaded
+  std::map<std::string, std::int64_t> planned_;  ///< bytes this rank will need, by recipe
   std::string announced_;                ///< the recipe whose table was printed last
   framework::Study study_;
 };

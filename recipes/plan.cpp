@@ -34,34 +34,6 @@ void add(SampleSizes& sizes, const models::Sample& sample) {
   ++sizes.looked_at;
 }
 
-/// Records that cannot be used are left to `retain run --dry-run`.
-SampleSizes look_at_tasks(const Experiment& experiment, const models::LmmConfig& config) {
-  SampleSizes sizes;
-  const auto mode = experiment.mode == Mode::faithful ? framework::LabelMode::faithful : framework::LabelMode::clean;
-  const models::SampleBuilder builder(experiment.model, config, mode);
-  double patches = 0;
-  for (const Task& task : experiment.tasks) {
-    const auto records = framework::RecordSet::load(task.train, {.images = task.images});
-    const std::int64_t step = std::max<std::int64_t>(1, records.size() / kRecordsLookedAt);
-    const std::int64_t seen = sizes.looked_at, patches_seen = sizes.mean.patches;
-    for (std::int64_t i = 0; i < records.size(); i += step) {
-      try {
-        add(sizes, builder.training_sample(records.at(i), models::Pictures::sizes));
-      } catch (const Error&) {
-        continue;
-      }
-    }
-    if (sizes.looked_at > seen)
-      patches += static_cast<double>(sizes.mean.patches - patches_seen) / static_cast<double>(sizes.looked_at - seen) *
-                 static_cast<double>(records.size());
-  }
-  if (sizes.looked_at == 0) throw Error(ErrorKind::data_empty, "no record of the tasks can be used: see `retain run --dry-run`");
-  for (const auto member : {&BatchSize::tokens, &BatchSize::answers, &BatchSize::patches, &BatchSize::visual_tokens})
-    sizes.mean.*member /= sizes.looked_at;
-  sizes.patches_in_all = static_cast<std::int64_t>(patches);
-  return sizes;
-}
-
 bool has_tokenizer(const std::filesystem::path& model) {
   return std::filesystem::exists(model / "tokenizer.json") || std::filesystem::exists(model / "vocab.json");
 }
@@ -107,12 +79,6 @@ class Planner {
     return result;
   }
 
- private:
-  static std::int64_t peak(const LayoutPlan& layout) { return layout.ranks.at(layout.fullest).total(); }
-  static bool better(const LayoutPlan& a, const LayoutPlan& b) {
-    return a.seconds && b.seconds ? *a.seconds < *b.seconds : peak(a) < peak(b);
-  }
-
   LayoutPlan layout(const MeshShape& shape, const Recipe& recipe) const {
     LayoutPlan result;
     result.shape = shape;
@@ -124,6 +90,12 @@ class Planner {
       result.obstacle = error.parts().what;
     }
     return result;
+  }
+
+ private:
+  static std::int64_t peak(const LayoutPlan& layout) { return layout.ranks.at(layout.fullest).total(); }
+  static bool better(const LayoutPlan& a, const LayoutPlan& b) {
+    return a.seconds && b.seconds ? *a.seconds < *b.seconds : peak(a) < peak(b);
   }
 
   void fill(LayoutPlan& result, const Recipe& recipe) const {
@@ -179,6 +151,42 @@ class Planner {
 };
 
 }  // namespace
+
+SampleSizes look_at_tasks(const Experiment& experiment, const models::LmmConfig& config) {
+  SampleSizes sizes;
+  const auto mode = experiment.mode == Mode::faithful ? framework::LabelMode::faithful : framework::LabelMode::clean;
+  const models::SampleBuilder builder(experiment.model, config, mode);
+  double patches = 0;
+  for (const Task& task : experiment.tasks) {
+    const auto records = framework::RecordSet::load(task.train, {.images = task.images});
+    const std::int64_t step = std::max<std::int64_t>(1, records.size() / kRecordsLookedAt);
+    const std::int64_t seen = sizes.looked_at, patches_seen = sizes.mean.patches;
+    for (std::int64_t i = 0; i < records.size(); i += step) {
+      try {
+        add(sizes, builder.training_sample(records.at(i), models::Pictures::sizes));
+      } catch (const Error&) {
+        continue;
+      }
+    }
+    if (sizes.looked_at > seen)
+      patches += static_cast<double>(sizes.mean.patches - patches_seen) / static_cast<double>(sizes.looked_at - seen) *
+                 static_cast<double>(records.size());
+  }
+  if (sizes.looked_at == 0) throw Error(ErrorKind::data_empty, "no record of the tasks can be used: see `retain run --dry-run`");
+  for (const auto member : {&BatchSize::tokens, &BatchSize::answers, &BatchSize::patches, &BatchSize::visual_tokens})
+    sizes.mean.*member /= sizes.looked_at;
+  sizes.patches_in_all = static_cast<std::int64_t>(patches);
+  return sizes;
+}
+
+RankMemory plan_rank(const Experiment& experiment, const models::LmmConfig& config, const SampleSizes& sizes, const Recipe& recipe,
+                     const MeshShape& shape, int pipeline_stage, int tensor_rank) {
+  PlanRequest request;
+  request.ranks = shape.ranks();
+  const LayoutPlan layout = Planner(experiment, config, request, sizes).layout(shape, recipe);
+  if (!layout.obstacle.empty()) throw Error(ErrorKind::mesh_invalid, layout.obstacle);
+  return layout.ranks.at(static_cast<std::size_t>(pipeline_stage * shape.tensor + tensor_rank));
+}
 
 Plan make_plan(const Experiment& experiment, const PlanRequest& request) {
   if (experiment.model.empty())

@@ -55,6 +55,13 @@ struct Plan {
   std::vector<RecipePlan> recipes;
 };
 
+/// Up to 512 records of every task, spread over it; unusable ones are passed over. Throws Error(data_empty) when none is left.
+SampleSizes look_at_tasks(const Experiment& experiment, const models::LmmConfig& config);
+
+/// A recipe on one rank of a mesh. Throws Error(mesh_invalid) where the mesh is impossible.
+RankMemory plan_rank(const Experiment& experiment, const models::LmmConfig& config, const SampleSizes& sizes, const Recipe& recipe,
+                     const parallel::MeshShape& shape, int pipeline_stage, int tensor_rank);
+
 /// Throws Error(config_invalid) without model.path, and what reading the configuration and the records throws.
 Plan make_plan(const Experiment& experiment, const PlanRequest& request);
 
