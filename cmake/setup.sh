@@ -52,7 +52,8 @@ fetch_torch() {
     local staging
     mkdir -p "$cache"
     staging=$(mktemp -d "$cache/torch.XXXXXX")
-    trap 'rm -rf "$staging"' EXIT
+    # shellcheck disable=SC2064  # the folder's name now: the variable is gone when the shell ends
+    trap "rm -rf '$staging'" EXIT
     python3 -m pip download --no-deps --only-binary=:all: --python-version 3.11 --implementation cp \
       --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux_2_17_x86_64 \
       --platform manylinux2014_x86_64 --platform manylinux1_x86_64 --dest "$staging/wheels" "${wheels[@]}" >&2

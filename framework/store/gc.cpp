@@ -17,7 +17,8 @@ std::uint64_t disk_bytes(const std::filesystem::path& file) {
 
 GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOptions& options) {
   lock.check(store);
-  const std::set<std::string> needed = reachable(store, options.keep_undo);
+  const std::set<std::string> needed =
+      options.rules.any() ? retained(store, options.rules) : reachable(store, options.keep_undo);
   GcReport report;
   for (const std::string& id : store.stage_ids()) {
     if (needed.contains(id)) continue;

@@ -6,17 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "framework/store/retention.h"
 #include "framework/store/store_lock.h"
 
 namespace retain::framework {
 
 struct GcOptions {
   bool dry_run = true;    ///< only say what would go
-  bool keep_undo = true;  ///< keep what the log of refs can still bring back
+  bool keep_undo = true;  ///< keep what the log of refs can still bring back; without meaning where there are rules
+  RetentionRules rules;   ///< without any, whatever a ref leads to stays
 };
 
 struct GcReport {
-  std::vector<std::string> stages;                 ///< ids of stages that no ref reaches
+  std::vector<std::string> stages;                 ///< ids of stages that no ref reaches, or no rule keeps
   std::vector<std::filesystem::path> temporaries;  ///< files of commits that never ended
   std::uint64_t bytes = 0;                         ///< what all of them take on disk
 };

@@ -37,6 +37,14 @@ std::vector<std::string> ancestry(const Store& store, const std::string& id) {
   return order;
 }
 
+std::set<std::string> holders_of(const Store& store, const std::string& id) {
+  const auto file = open_stage_file(store, id);
+  std::set<std::string> holders;
+  for (const ArrayEntry& array : file->manifest().arrays)
+    if (!array.here()) holders.insert(array.holder);
+  return holders;
+}
+
 std::set<std::string> reachable(const Store& store, bool undo) {
   std::vector<std::string> roots;
   for (const Ref& ref : refs_of(store)) roots.push_back(ref.stage);
@@ -55,8 +63,7 @@ std::set<std::string> reachable(const Store& store, bool undo) {
     if (found.contains(root)) continue;
     for (const std::string& id : ancestry(store, root)) {
       found.insert(id);
-      for (const ArrayEntry& array : open_stage_file(store, id)->manifest().arrays)
-        if (!array.here()) found.insert(array.holder);
+      found.merge(holders_of(store, id));
     }
   }
   return found;

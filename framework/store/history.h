@@ -29,6 +29,9 @@ StageSummary summary_of(const Store& store, const std::string& id);
 /// gone (pruned by gc) end their line.
 std::vector<std::string> ancestry(const Store& store, const std::string& id);
 
+/// Ids of the other stage files that hold arrays of a stage.
+std::set<std::string> holders_of(const Store& store, const std::string& id);
+
 /// All stages that any ref or mid-stage checkpoint needs: them, their ancestors, and the files that hold their arrays.
 /// With `undo`, also those the log of refs remembers. Throws when a needed file cannot be read.
 std::set<std::string> reachable(const Store& store, bool undo);

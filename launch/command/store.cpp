@@ -6,6 +6,7 @@
 #include "framework/store/diff.h"
 #include "framework/store/history.h"
 #include "framework/store/refs.h"
+#include "framework/store/repair.h"
 #include "framework/store/stage_reader.h"
 #include "framework/store/verify.h"
 #include "launch/command/commands.h"
@@ -132,7 +133,17 @@ int diff(const StoreOptions& options, const std::string& a, const std::string& b
   return 0;
 }
 
-int verify(const StoreOptions& options) {
+/// Puts back from another copy of the store what is damaged or gone, then leaves the verdict to verify().
+void repair(const StoreOptions& options, const std::string& copy) {
+  const Store store = Store::open(options.path);
+  const framework::StoreLock lock(store, "retain store verify --repair");
+  const framework::RepairReport report = framework::repair(store, lock, Store::open(copy));
+  for (const std::string& id : report.restored) std::cerr << "restored stage " << id << " from " << copy << '\n';
+  for (const std::string& id : report.irreparable) std::cerr << "no intact copy of stage " << id << " in " << copy << '\n';
+}
+
+int verify(const StoreOptions& options, const std::string& copy) {
+  if (!copy.empty()) repair(options, copy);
   const Store store = Store::open(options.path);
   const framework::VerifyReport report = framework::verify(store);
   if (options.json) {
@@ -195,8 +206,10 @@ void add_store(CLI::App& app, Action& action) {
 
   CLI::App& verify_command = add_store_command(store, *options, "verify",
                                                "Check every byte against its digest; exit status 1 when any differs");
+  auto copy = std::make_shared<std::string>();
+  verify_command.add_option("--repair", *copy, "Another copy of the store, from which damaged or missing stages are restored first");
   verify_command.add_flag("--json", options->json, "As JSON");
-  verify_command.callback([=, &action] { run_on_first(action, [=] { return verify(*options); }); });
+  verify_command.callback([=, &action] { run_on_first(action, [=] { return verify(*options, *copy); }); });
 
   add_store_changes(store, options, action);
   add_store_export(store, options, action);

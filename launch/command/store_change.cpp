@@ -60,10 +60,10 @@ int tag(const StoreOptions& options, const std::string& name, const std::string&
   return 0;
 }
 
-int gc(const StoreOptions& options, bool dry_run, bool forget) {
+int gc(const StoreOptions& options, bool dry_run, bool forget, const framework::RetentionRules& rules) {
   const Store store = Store::open(options.path);
   const StoreLock lock(store, "retain store gc");
-  const framework::GcReport report = framework::collect_garbage(store, lock, {dry_run, !forget});
+  const framework::GcReport report = framework::collect_garbage(store, lock, {dry_run, !forget, rules});
   if (options.json) {
     json::array files;
     for (const auto& file : report.temporaries) files.emplace_back(file.string());
@@ -117,8 +117,12 @@ void add_store_changes(CLI::App& store, const std::shared_ptr<StoreOptions>& opt
   gc_command.add_flag("--dry-run", *flag, "Only say what would go");
   gc_command.add_flag("--forget", *other_flag,
                       "Also what only the log of moves remembers (rollbacks can then no longer be undone)");
+  auto rules = std::make_shared<framework::RetentionRules>();
+  gc_command.add_option("--keep-last", rules->last, "Of every branch only the newest N stages")->check(CLI::PositiveNumber);
+  gc_command.add_option("--keep-every", rules->every, "and each N-th from the base")->check(CLI::PositiveNumber);
+  gc_command.add_option("--keep-best", rules->best, "and the best by this benchmark, or by held_out, the mean of those");
   gc_command.add_flag("--json", options->json, "As JSON");
-  gc_command.callback([=, &action] { run_on_first(action, [=] { return gc(*options, *flag, *other_flag); }); });
+  gc_command.callback([=, &action] { run_on_first(action, [=] { return gc(*options, *flag, *other_flag, *rules); }); });
 }
 
 }  // namespace retain::launch

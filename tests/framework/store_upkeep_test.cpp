@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Repair from another copy, and thinning out of branches.
+#include <algorithm>
+#include <fstream>
+
+#include "framework/store/gc.h"
+#include "framework/store/progress.h"
+#include "framework/store/repair.h"
+#include "framework/store/verify.h"
+#include "tests/framework/store_support.h"
+
+namespace retain::framework::testing {
+namespace {
+
+namespace fs = std::filesystem;
+const std::string kBias = "tensors/language.layers.0.self_attn.q_proj.bias";
+
+struct UpkeepTest : ::testing::Test {
+  Scratch folder;
+  Store store = Store::open_or_create(folder.path() / "store");
+  StoreLock lock{store, "test"};
+  std::string base = base_model().commit(store, lock, {}, {{"step", 0}});
+  std::vector<std::string> stages;  ///< six stages in a line, each with a bias of its own
+
+  void SetUp() override {
+    std::string parent = base;
+    for (std::uint64_t step = 1; step <= 6; ++step) {
+      Model change;
+      change.add(kBias, DType::float32, {7}, 100 + step);
+      parent = change.commit(store, lock, {parent}, {{"step", step}});
+      stages.push_back(parent);
+    }
+    move_ref(store, lock, RefKind::branch, "main", parent, "test");
+  }
+
+  Store copy_of_store() const {
+    fs::create_directories(folder.path() / "copy");
+    fs::copy(store.root(), folder.path() / "copy", fs::copy_options::recursive);
+    return Store::open(folder.path() / "copy");
+  }
+
+  void flip_last_byte(const std::string& id, const Store& where) const {
+    std::fstream file(where.stage_path(id), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(-1, std::ios::end);
+    const char last = static_cast<char>(file.get());
+    file.seekp(-1, std::ios::end);
+    file.put(static_cast<char>(last ^ 1));
+  }
+
+  std::vector<std::string> left(const RetentionRules& rules) {
+    collect_garbage(store, lock, {false, true, rules});
+    EXPECT_TRUE(verify(store).clean());
+    return store.stage_ids();
+  }
+  std::vector<std::string> sorted(std::vector<std::string> ids) const {
+    ids.push_back(base);
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  }
+};
+
+TEST_F(UpkeepTest, DamagedAndMissingStagesComeBackFromACopy) {
+  const Store copy = copy_of_store();
+  flip_last_byte(stages[1], store);
+  fs::remove(store.stage_path(stages[3]));
+  fs::remove(store.stage_path(base));  // holds most tensors of every stage
+  EXPECT_FALSE(verify(store).clean());
+  const RepairReport report = repair(store, lock, copy);
+  EXPECT_EQ(report.restored.size(), 2U + (store.has_stage(stages[3]) ? 1U : 0U));
+  EXPECT_TRUE(report.irreparable.empty());
+  EXPECT_TRUE(verify(store).clean());
+  EXPECT_TRUE(repair(store, lock, copy).restored.empty()) << "nothing is left to do";
+}
+
+TEST_F(UpkeepTest, ADamagedCopyIsNotUsed) {
+  const Store copy = copy_of_store();
+  flip_last_byte(stages[2], store);
+  flip_last_byte(stages[2], copy);
+  const RepairReport report = repair(store, lock, copy);
+  EXPECT_TRUE(report.restored.empty());
+  EXPECT_EQ(report.irreparable, std::vector<std::string>{stages[2]});
+}
+
+TEST_F(UpkeepTest, RulesKeepTheNewestAndEachNth) {
+  EXPECT_EQ(left({.last = 2}), sorted({stages[4], stages[5]}));
+}
+
+TEST_F(UpkeepTest, RulesAddUp) {
+  move_ref(store, lock, RefKind::tag, "paper", stages[0], "test");
+  EXPECT_EQ(left({.last = 1, .every = 3}), sorted({stages[0], stages[2], stages[5]}));
+}
+
+TEST_F(UpkeepTest, TheBestByABenchmarkStays) {
+  json::array points;
+  for (std::size_t i = 0; i < stages.size(); ++i)
+    points.push_back(json::object{{"stage", stages[i]}, {"scores", json::object{{"color", i == 3 ? 0.9 : 0.1}, {"count", 0.5}}}});
+  const json::object study{{"benchmarks", json::array{json::object{{"name", "color"}, {"task", ""}}, json::object{{"name", "count"}, {"task", "count"}}}},
+                           {"branches", json::array{json::object{{"stages", points}}}}};
+  std::ofstream(store.root() / "study.json") << json::serialize(study);
+  EXPECT_EQ(kind_of([&] { retained(store, {.best = "colour"}); }), ErrorKind::usage);
+  EXPECT_EQ(left({.best = "held_out"}), sorted({stages[3], stages[5]}));
+}
+
+TEST_F(UpkeepTest, ARunUnderwayKeepsItsParent) {
+  StageDraft draft;
+  draft.parents = {stages[1]};
+  draft.arrays = {{kBias, DType::float32, {1}}};
+  ProgressCommit progress(store, lock, "run", 3, draft);
+  ExtentWriter writer(store.operations(), store.root(), progress.layout());
+  const auto digests = writer.write(0, 0, std::vector<std::byte>(4));
+  writer.finish();
+  progress.publish({digests}, 1);
+  EXPECT_EQ(left({.last = 1}), sorted({stages[1], stages[5]}));
+}
+
+}  // namespace
+}  // namespace retain::framework::testing
