@@ -5,12 +5,14 @@
 #include "framework/base/error.h"
 #include "models/llava_onevision/family.h"
 #include "models/lmm/family.h"
+#include "models/qwen2_5_vl/family.h"
 
 namespace retain::models {
 namespace {
 
 constexpr std::array kFamilies{
     &llava_onevision::kFamily,
+    &qwen2_5_vl::kFamily,
 };
 
 }  // namespace

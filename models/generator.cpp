@@ -26,7 +26,7 @@ class Generation {
         results_(prompts.size()),
         cache_(layers_here(model), static_cast<std::int64_t>(prompts.size())) {
     std::iota(active_.begin(), active_.end(), std::size_t{0});
-    for (const Sample& prompt : prompts) lengths_.push_back(static_cast<std::int64_t>(prompt.ids.size()));
+    for (const Sample& prompt : prompts) next_positions_.push_back(prompt.next_position());
   }
 
   std::vector<std::vector<std::int64_t>> run(std::span<const Sample> prompts) {
@@ -104,7 +104,7 @@ class Generation {
     for (const std::size_t sequence : active_) {
       const std::vector<std::int64_t>& made = results_[sequence];
       ids.push_back(made.back());
-      positions.push_back(lengths_[sequence] + static_cast<std::int64_t>(made.size()) - 1);
+      positions.push_back(next_positions_[sequence] + static_cast<std::int64_t>(made.size()) - 1);
       batch.starts.push_back(batch.starts.back() + 1);
     }
     batch.ids_T = at::tensor(ids, at::kLong);
@@ -118,7 +118,7 @@ class Generation {
   std::vector<std::int64_t> eos_;
   std::size_t first_;
   std::vector<std::size_t> active_;  ///< sequences going on, in the cache's order
-  std::vector<std::int64_t> lengths_;
+  std::vector<std::int64_t> next_positions_;  ///< of each prompt's first new token
   std::vector<std::vector<std::int64_t>> results_;
   KvCache cache_;
 };

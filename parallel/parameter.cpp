@@ -23,7 +23,8 @@ Range even_share(std::int64_t count, int parts, int part) {
 std::vector<std::int64_t> ParameterSpec::local_shape(int tensor_rank) const {
   std::vector<std::int64_t> local = shape;
   if (cut_dimension >= 0)
-    local.at(static_cast<std::size_t>(cut_dimension)) = cuts.at(static_cast<std::size_t>(tensor_rank)).size();
+    local.at(static_cast<std::size_t>(cut_dimension)) =
+        cut_blocks * cuts.at(static_cast<std::size_t>(tensor_rank)).size();
   return local;
 }
 
@@ -37,10 +38,27 @@ bool ParameterSpec::held_by(int pipeline_stage) const {
   return std::find(pipeline_stages.begin(), pipeline_stages.end(), pipeline_stage) != pipeline_stages.end();
 }
 
+at::Tensor ParameterSpec::block_view(const at::Tensor& tensor, Range range) const {
+  if (cut_dimension < 0) throw Error(ErrorKind::internal, name + " is not cut");
+  return tensor.unflatten(cut_dimension, {cut_blocks, tensor.size(cut_dimension) / cut_blocks})
+      .narrow(cut_dimension + 1, range.begin, range.size());
+}
+
+at::Tensor ParameterSpec::slice_of(const at::Tensor& whole, int tensor_rank) const {
+  if (cut_dimension < 0) return whole.contiguous();
+  const Range range = cuts.at(static_cast<std::size_t>(tensor_rank));
+  return block_view(whole, range).reshape(local_shape(tensor_rank)).contiguous();
+}
+
 ParameterTable::ParameterTable(std::vector<ParameterSpec> rows) : rows_(std::move(rows)) {
-  for (std::size_t i = 0; i < rows_.size(); ++i)
-    if (!index_.emplace(rows_[i].name, i).second)
-      throw Error(ErrorKind::internal, "the parameter table names " + rows_[i].name + " twice");
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const ParameterSpec& row = rows_[i];
+    if (!index_.emplace(row.name, i).second)
+      throw Error(ErrorKind::internal, "the parameter table names " + row.name + " twice");
+    const bool in_blocks = row.cut_dimension >= 0 && row.cut_blocks > 1;
+    if (in_blocks && (row.overlapping() || row.shape.at(static_cast<std::size_t>(row.cut_dimension)) % row.cut_blocks))
+      throw Error(ErrorKind::internal, "the blocks of " + row.name + " cannot be cut");
+  }
 }
 
 const ParameterSpec* ParameterTable::find(const std::string& name) const {

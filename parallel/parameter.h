@@ -34,6 +34,9 @@ struct ParameterSpec {
                                     ///< overlap where key-value heads are shared by several tensor ranks
   std::vector<int> pipeline_stages; ///< who holds it; the first owns it (counts it in norms, writes it to the store).
                                     ///< Two entries only for a tied embedding: first and last pipeline stage.
+  int cut_blocks = 1;               ///< cut_dimension is this many equal blocks one after another, and `cuts` holds within
+                                    ///< each: 3 for a fused query, key and value weight, of which a rank holds the same
+                                    ///< heads three times. Blocks are never cut into overlapping ranges.
 
   std::int64_t elements() const { return framework::elements_of(shape); }
   std::int64_t bytes() const { return elements() * framework::size_of(dtype); }
@@ -42,9 +45,15 @@ struct ParameterSpec {
   /// True where two tensor ranks hold a common row, so that gradients must be summed over them.
   bool overlapping() const;
   bool held_by(int pipeline_stage) const;
+  /// A view of `tensor` (of global shape, or a slice) with the cut dimension as [cut_blocks, range]: `range` counts within a
+  /// block. Throws Error(internal) for a row that is not cut.
+  at::Tensor block_view(const at::Tensor& tensor, Range range) const;
+  /// Tensor rank r's slice of a tensor of global shape, contiguous.
+  at::Tensor slice_of(const at::Tensor& whole, int tensor_rank) const;
 };
 
-/// All parameters of a model in a fixed order (that of the forward pass). Names are unique.
+/// All parameters of a model in a fixed order (that of the forward pass). Names are unique. Throws Error(internal) for a row
+/// that contradicts itself.
 class ParameterTable {
  public:
   ParameterTable() = default;

@@ -21,7 +21,8 @@ ShardGeometry::ShardGeometry(const ParameterSpec& spec, int tensor_rank, Range s
     if (i > cut) inner *= spec.shape[i];
   }
   const Range& range = spec.cuts.at(static_cast<std::size_t>(tensor_rank));
-  pitch_ = spec.shape.at(cut) * inner;
+  outer_ *= spec.cut_blocks;
+  pitch_ = spec.shape.at(cut) / spec.cut_blocks * inner;
   start_ = range.begin * inner;
   run_ = range.size() * inner;
 }

@@ -25,15 +25,17 @@ class ShardGeometry {
   /// The smallest global range that holds all local elements; empty when there are none.
   Range global_hull() const;
 
+  /// Global position of an element of the slice.
+  std::int64_t global_of(std::int64_t slice_position) const;
+
   /// Calls `visit(local, global, count)` for each contiguous run of the elements in `global`: `local` counts from the share's
   /// first element.
   void for_each_run(Range global, const std::function<void(std::int64_t, std::int64_t, std::int64_t)>& visit) const;
 
  private:
   std::int64_t lower_bound(std::int64_t global) const;
-  std::int64_t global_of(std::int64_t slice_position) const;
 
-  std::int64_t outer_ = 1;   // product of the dimensions before the cut one
+  std::int64_t outer_ = 1;   // product of the dimensions before the cut one, times its blocks
   std::int64_t pitch_ = 0;   // elements from one outer index to the next, globally
   std::int64_t start_ = 0;   // of this slice within the pitch
   std::int64_t run_ = 0;     // elements of this slice within the pitch

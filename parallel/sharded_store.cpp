@@ -15,6 +15,7 @@
 #include "parallel/agreement.h"
 #include "parallel/scalar_type.h"
 #include "parallel/shard_exchange.h"
+#include "parallel/slice_reader.h"
 
 namespace retain::parallel {
 
@@ -195,17 +196,7 @@ void ShardedStore::read(const framework::TensorSource& source, const Mesh& mesh,
     if (!tensor) throw Error(ErrorKind::checkpoint_missing_tensor, "there is no tensor " + spec.name);
     require_same_shape(spec, tensor->shape, "the source");
     const at::Tensor landed = landing(parameter.value, tensor->dtype);
-    const auto size = static_cast<std::size_t>(landed.nbytes());
-    auto* const bytes = static_cast<std::byte*>(landed.data_ptr());
-    if (spec.cut_dimension < 0) {
-      source.read(spec.name, 0, {bytes, size});
-    } else {
-      const Range& cut = spec.cuts.at(static_cast<std::size_t>(mesh.position().tensor));
-      const auto slice = source.read_slice(spec.name, static_cast<std::size_t>(spec.cut_dimension), cut.begin, cut.end);
-      if (slice.size() != size)
-        throw Error(ErrorKind::internal, "a slice of " + spec.name + " has another size than its parameter");
-      std::copy(slice.begin(), slice.end(), bytes);
-    }
+    read_slice(source, spec, mesh.position().tensor, {static_cast<std::byte*>(landed.data_ptr()), landed.nbytes()});
     settle(parameter.value, landed);
   }
 }

@@ -100,7 +100,7 @@ json::object dry_run(const Experiment& experiment, parallel::Communicator& world
   for (const Recipe& recipe : experiment.recipes) recipes.push_back(recipe_plan(recipe, table, experiment.train, shape, trained_by));
   for (const parallel::ParameterSpec& row : table.rows())
     parameters.push_back(json::object{{"name", row.name}, {"shape", json::value_from(row.shape)}, {"dtype", std::string(framework::name_of(row.dtype))},
-                                      {"cut_dimension", row.cut_dimension}, {"pipeline_stages", json::value_from(row.pipeline_stages)},
+                                      {"cut_dimension", row.cut_dimension}, {"cut_blocks", row.cut_blocks}, {"pipeline_stages", json::value_from(row.pipeline_stages)},
                                       {"trained_by", json::value_from(trained_by[row.name])}});
   for (const Task& task : experiment.tasks) tasks.push_back(check_task(experiment, task));
   for (const Benchmark& benchmark : experiment.benchmarks)

@@ -26,8 +26,7 @@ at::Tensor assemble(const parallel::ParameterSpec& spec, const at::Tensor& local
       const parallel::Range cut = spec.cuts.at(rank);
       const std::int64_t begin = rank == 0 ? cut.begin : std::clamp(spec.cuts[rank - 1].end, cut.begin, cut.end);
       const at::Tensor slice = local.view(spec.local_shape(static_cast<int>(rank)));
-      whole.narrow(spec.cut_dimension, begin, cut.end - begin)
-          .copy_(slice.narrow(spec.cut_dimension, begin - cut.begin, cut.end - begin));
+      spec.block_view(whole, {begin, cut.end}).copy_(spec.block_view(slice, {begin - cut.begin, cut.size()}));
     }
   }
   mesh.tensor().all_reduce(whole);

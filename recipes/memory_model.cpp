@@ -123,10 +123,12 @@ class Estimate {
       return std::any_of(trained_.begin(), trained_.end(), [&](const std::string& name) { return name.starts_with(prefix); });
     };
     const bool tower = any("vision."), projector = any("projector."), newline = any("image_newline");
-    hold(8 * row + 2 * wide);
+    // A windowed tower also keeps turned queries and keys, and the two halves of a gated MLP.
+    const std::int64_t layer = vision.windowed ? 10 * row + 3 * wide : 8 * row + 2 * wide;
+    hold(layer);
     hold(row + 3 * projected + 2 * visual);
     std::int64_t saved = 0;
-    if (tower) saved += vision.layers * (8 * row + 2 * wide);
+    if (tower) saved += vision.layers * layer;
     if (tower || projector) saved += row + 2 * projected;
     if (tower || projector || newline) saved += projected + visual;
     flow = tower || projector || newline || trains("language.embed_tokens.weight");
@@ -135,9 +137,10 @@ class Estimate {
 
   /// The batch under way and the one that is read ahead.
   std::int64_t pictures() const {
-    const std::int64_t side = r_.config.vision.patch_size;
+    const models::VisionConfig& vision = r_.config.vision;
+    const std::int64_t side = vision.patch_size, frames = vision.windowed ? vision.windowed->frames : 1;
     const std::int64_t samples = std::max<std::int64_t>(1, r_.settings.global_batch / r_.shape.data);
-    return 2 * samples * r_.batch.patches * 3 * side * side * 4 / std::max<std::int64_t>(1, r_.settings.micro_batch);
+    return 2 * samples * r_.batch.patches * 3 * frames * side * side * 4 / std::max<std::int64_t>(1, r_.settings.micro_batch);
   }
 
   /// A micro-batch's gradient exists beside the sum it is added to.

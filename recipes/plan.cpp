@@ -56,7 +56,7 @@ double operations_of_sample(const models::LmmConfig& config, const parallel::Par
                             const std::vector<Selected>& selected, const BatchSize& mean) {
   models::Workload workload;
   workload.tiles = mean.patches / std::max<std::int64_t>(1, config.vision.patches());
-  workload.text_tokens = std::max<std::int64_t>(0, mean.tokens - workload.tiles * config.vision.patches());
+  workload.text_tokens = std::max<std::int64_t>(0, mean.tokens - workload.tiles * config.vision.tile_tokens());
   workload.answers = mean.answers;
   const models::ForwardCost forward = models::forward_cost(config, workload);
   return forward.vision + forward.decoder_layer * static_cast<double>(config.text.layers) + forward.head +

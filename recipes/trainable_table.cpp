@@ -73,13 +73,15 @@ std::vector<Kind> kinds_of(const ParameterTable& table, const std::vector<Select
 /// Rows of the matrix product a weight takes part in, for one sample; 0 where there is none.
 double rows_of(const models::LmmConfig& config, const ParameterSpec& spec, const models::Workload& workload) {
   if (spec.shape.size() < 2 || spec.name.find("embed") != std::string::npos) {
-    const bool is_patch_embedding = spec.name.ends_with("patch_embedding.weight");
+    const bool is_patch_embedding =
+        spec.name.ends_with("patch_embedding.weight") || spec.name.ends_with("patch_embed.proj.weight");
     if (!is_patch_embedding) return 0;
   }
-  const double patches = static_cast<double>(workload.tiles * config.vision.patches());
-  if (spec.name.starts_with("vision.") || spec.name.starts_with("projector.")) return patches;
+  const auto visual_tokens = static_cast<double>(workload.tiles * config.vision.tile_tokens());
+  if (spec.name.starts_with("vision.")) return static_cast<double>(workload.tiles * config.vision.patches());
+  if (spec.name.starts_with("projector.")) return visual_tokens;
   if (spec.name == "language.lm_head.weight") return static_cast<double>(workload.answers);
-  return patches + static_cast<double>(workload.text_tokens);
+  return visual_tokens + static_cast<double>(workload.text_tokens);
 }
 
 std::string line(const char* format, const std::string& a, const std::string& b, const std::string& c, const std::string& d) {

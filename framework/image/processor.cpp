@@ -1,33 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tiles: fit, pad, cut, then bytes to normalised floats through a table of 256 values a channel, each computed in the
-// reference's order (double product, rounded to float; float difference; float quotient).
+// Tiles: fit, pad, cut, then bytes to normalised floats through a table of 256 values a channel.
 #include "framework/image/processor.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 namespace retain::framework {
 namespace {
-
-using ValueTable = std::array<std::array<float, 256>, 3>;
-
-ValueTable make_values(const ProcessorSettings& settings) {
-  ValueTable values;
-  for (std::size_t channel = 0; channel < 3; ++channel) {
-    const auto mean = static_cast<float>(settings.mean[channel]), std = static_cast<float>(settings.std[channel]);
-    for (std::size_t byte = 0; byte < 256; ++byte) {
-      const auto whole = static_cast<double>(byte);
-      float value = static_cast<float>(settings.do_rescale ? whole * settings.rescale_factor : whole);
-      if (settings.do_normalize) value = (value - mean) / std;
-      values[channel][byte] = value;
-    }
-  }
-  return values;
-}
 
 Image filled(std::int64_t height, std::int64_t width, std::array<std::uint8_t, 3> colour) {
   Image image{height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * 3))};
@@ -72,7 +51,7 @@ Image cropped(const Image& image, std::int64_t side) {
 class TileWriter {
  public:
   TileWriter(const ProcessorSettings& settings, std::vector<float>& out)
-      : settings_(settings), values_(make_values(settings)), out_(out) {}
+      : settings_(settings), values_(pixel_values(settings)), out_(out) {}
 
   void write(const Image& cut) {
     const std::int64_t size = settings_.do_resize ? settings_.size : cut.height;
@@ -96,7 +75,7 @@ class TileWriter {
   }
 
   const ProcessorSettings& settings_;
-  ValueTable values_;
+  PixelValues values_;
   std::vector<float>& out_;
 };
 
@@ -114,20 +93,10 @@ void write_anyres(const Image& image, const ProcessorSettings& settings, Resolut
 }
 
 std::string describe(const ProcessorSettings& settings, Tiling tiling) {
-  std::string text = "picture 1 ";
-  const auto add = [&text](double value) {
-    char digits[40];
-    std::snprintf(digits, sizeof digits, "%.17g ", value);
-    text += digits;
-  };
+  std::string text = "tiles 1 ";
   for (const std::int64_t value :
-       {std::int64_t{tiling == Tiling::single}, settings.size, settings.cut, settings.crop.value_or(0),
-        static_cast<std::int64_t>(settings.filter), std::int64_t{settings.do_resize}, std::int64_t{settings.do_rescale},
-        std::int64_t{settings.do_normalize}})
+       {std::int64_t{tiling == Tiling::single}, settings.size, settings.cut, settings.crop.value_or(0)})
     text += std::to_string(value) + " ";
-  add(settings.rescale_factor);
-  for (const double value : settings.mean) add(value);
-  for (const double value : settings.std) add(value);
   for (const auto& [height, width] : settings.pinpoints)
     text += std::to_string(height) + "x" + std::to_string(width) + " ";
   return text;
@@ -136,17 +105,7 @@ std::string describe(const ProcessorSettings& settings, Tiling tiling) {
 }  // namespace
 
 std::string picture_digest(const Image& image, const ProcessorSettings& settings, Tiling tiling) {
-  const std::string head =
-      describe(settings, tiling) + std::to_string(image.height) + "x" + std::to_string(image.width) + "\n";
-  XXH3_state_t state;
-  XXH3_128bits_reset(&state);
-  XXH3_128bits_update(&state, head.data(), head.size());
-  XXH3_128bits_update(&state, image.rgb.data(), image.rgb.size());
-  const XXH128_hash_t hash = XXH3_128bits_digest(&state);
-  char text[33];
-  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
-                static_cast<unsigned long long>(hash.low64));
-  return text;
+  return picture_key(image, settings, describe(settings, tiling));
 }
 
 std::int64_t count_tiles(std::int64_t height, std::int64_t width, const ProcessorSettings& settings, Tiling tiling) {

@@ -2,7 +2,6 @@
 // From a decoded picture to the float tiles a vision tower takes, equal to transformers 5.23's image processors for
 // LLaVA-OneVision and LLaVA-NeXT on their Pillow backend (image_processing_pil_llava_onevision.py, …_llava_next.py).
 #pragma once
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -10,28 +9,18 @@
 #include <vector>
 
 #include "framework/image/anyres.h"
-#include "framework/image/decode.h"
-#include "framework/image/image.h"
-#include "framework/image/resize.h"
+#include "framework/image/pixel_settings.h"
 
 namespace retain::framework {
 
 /// What preprocessor_config.json says. Tiles are cut at `cut` pixels a side, resized to `size` (unless do_resize is
 /// off) and, with `crop`, centre-cropped to it: usually all three are the same and only the cutting happens.
-struct ProcessorSettings {
+struct ProcessorSettings : PixelSettings {
   std::string class_name = "LlavaOnevisionImageProcessor";  ///< as transformers names it, without a back end's suffix
-  AlphaMode alpha = AlphaMode::white;
   std::vector<Resolution> pinpoints;  ///< (height, width), in the file's order
   std::int64_t size = 0;
   std::int64_t cut = 0;
   std::optional<std::int64_t> crop;
-  ResizeFilter filter = ResizeFilter::bicubic;
-  bool do_resize = true;
-  bool do_rescale = true;
-  bool do_normalize = true;
-  double rescale_factor = 1.0 / 255.0;
-  std::array<double, 3> mean{};
-  std::array<double, 3> std{};
 
   /// S: side of the finished tiles in pixels.
   std::int64_t side() const { return crop ? *crop : do_resize ? size : cut; }
@@ -61,7 +50,7 @@ struct ProcessedImage {
   std::int64_t side = 0;
   std::int64_t original_height = 0;
   std::int64_t original_width = 0;
-  std::string digest;  ///< of pixels and settings: 32 hexadecimal digits of XXH3-128
+  std::string digest;  ///< picture_key(): of pixels and settings
 };
 
 /// How a picture becomes tiles.

@@ -7,7 +7,7 @@ namespace retain::models {
 
 Decoder::Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
                  parallel::Communicator& group)
-    : head_size_(config.head_size), rope_theta_(config.rope_theta) {
+    : rotary_{config.head_size, config.rope_theta, config.rope_sections} {
   layers_.reserve(static_cast<std::size_t>(layers.size()));
   for (std::int64_t layer = layers.begin; layer < layers.end; ++layer)
     layers_.emplace_back(config, parameters, "language.layers." + std::to_string(layer), group);
@@ -15,7 +15,7 @@ Decoder::Decoder(const TextConfig& config, const parallel::ParameterSet& paramet
 
 at::Tensor Decoder::forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
                             const std::vector<std::int64_t>& starts, bool recompute_layers) const {
-  const RotaryTable rotary = rotary_table(positions_T, head_size_, rope_theta_);
+  const RotaryTable rotary = rotary_table(positions_T, rotary_);
   at::Tensor result_TH = hidden_TH;
   for (const DecoderLayer& layer : layers_) {
     if (!recompute_layers) {
@@ -32,7 +32,7 @@ at::Tensor Decoder::forward(const at::Tensor& hidden_TH, const at::Tensor& posit
 
 at::Tensor Decoder::forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
                                    const std::vector<std::int64_t>& starts, KvCache& cache) const {
-  const RotaryTable rotary = rotary_table(positions_T, head_size_, rope_theta_);
+  const RotaryTable rotary = rotary_table(positions_T, rotary_);
   at::Tensor result_TH = hidden_TH;
   for (std::size_t layer = 0; layer < layers_.size(); ++layer)
     result_TH = layers_[layer].forward(result_TH, {rotary, starts, &cache, layer});

@@ -18,7 +18,7 @@ class Decoder {
   Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
           parallel::Communicator& group);
 
-  /// All layers over packed samples. With `recompute`, only each layer's input is kept for the backward pass.
+  /// All layers over packed samples; positions_T is [T], or [3,T] for multimodal positions. With `recompute`, only each layer's input is kept for the backward pass.
   at::Tensor forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const std::vector<std::int64_t>& starts,
                      bool recompute) const;
 
@@ -27,8 +27,7 @@ class Decoder {
                             const std::vector<std::int64_t>& starts, KvCache& cache) const;
 
  private:
-  std::int64_t head_size_;
-  double rope_theta_;
+  RotarySettings rotary_;
   std::vector<DecoderLayer> layers_;
 };
 

@@ -80,16 +80,26 @@ at::Tensor rotate_with_aten(const at::Tensor& x_TND, const RotaryTable& table) {
       .to(x_TND.scalar_type());
 }
 
+/// The position that turns each frequency, [T,C] (or [T,1] where one serves all).
+at::Tensor positions_by_frequency(const at::Tensor& positions_T, const std::vector<std::int64_t>& sections) {
+  if (positions_T.dim() == 1) return positions_T.unsqueeze(1);
+  std::vector<std::int64_t> rows_C;
+  for (std::size_t i = 0; i < sections.size(); ++i)
+    rows_C.insert(rows_C.end(), static_cast<std::size_t>(sections[i]), static_cast<std::int64_t>(i % 3));
+  return positions_T.index_select(0, at::tensor(rows_C, positions_T.options())).t().contiguous();
+}
+
 }  // namespace
 
-RotaryTable rotary_table(const at::Tensor& positions_T, std::int64_t head_size, double theta) {
+RotaryTable rotary_table(const at::Tensor& positions_T, const RotarySettings& settings) {
+  const std::int64_t head_size = settings.head_size;
   if (head_size % 2 != 0)
     throw framework::Error(framework::ErrorKind::config_unsupported,
                            {"rotary positions need an even head size", "an even number", std::to_string(head_size), ""});
   const at::TensorOptions as_float = positions_T.options().dtype(at::kFloat);
   const at::Tensor exponents_C = at::arange(0, head_size, 2, as_float) / static_cast<double>(head_size);
-  const at::Tensor frequencies_C = at::reciprocal(at::pow(theta, exponents_C));
-  const at::Tensor angles_TC = positions_T.to(at::kFloat).unsqueeze(1) * frequencies_C;
+  const at::Tensor frequencies_C = at::reciprocal(at::pow(settings.theta, exponents_C));
+  const at::Tensor angles_TC = positions_by_frequency(positions_T, settings.sections).to(at::kFloat) * frequencies_C;
   return {angles_TC.cos(), angles_TC.sin()};
 }
 

@@ -5,16 +5,29 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <vector>
+
 namespace retain::models {
 
-/// Cosine and sine of position · theta^(−2i/D) for every token of a micro-batch; shared by all layers.
+/// What decides the angles: frequency i is theta^(−2i/D).
+struct RotarySettings {
+  std::int64_t head_size = 0;  ///< D, even
+  double theta = 10000.0;
+  /// Multimodal positions (M-RoPE, Wang et al. 2024, Qwen2-VL): how many of the C frequencies, from the first on, turn by a
+  /// token's frame, then by its row, then by its column.
+  std::vector<std::int64_t> sections;
+};
+
+/// Cosine and sine of position · frequency for every token of a micro-batch; shared by all layers.
 struct RotaryTable {
   at::Tensor cosine_TC;  ///< float32
   at::Tensor sine_TC;    ///< float32
 };
 
-/// `positions_T` int64; `head_size` even. Frequencies are rounded to float32 as transformers does.
-RotaryTable rotary_table(const at::Tensor& positions_T, std::int64_t head_size, double theta);
+/// `positions_T` int64, [T] or, with `sections`, [3,T]: frame, row and column of every token. Frequencies are rounded to float32
+/// as transformers does. Throws Error(config_unsupported) for an odd head size.
+RotaryTable rotary_table(const at::Tensor& positions_T, const RotarySettings& settings);
 
 /// x_TND turned by the table, in float32 and rounded once; x is float32 or bfloat16. Differentiable (turns gradients back).
 at::Tensor rotate(const at::Tensor& x_TND, const RotaryTable& table);

@@ -54,13 +54,6 @@ void check_tiles(const ConfigFields& fields, const LmmConfig& config) {
                     std::to_string(height) + " × " + std::to_string(width));
 }
 
-framework::DType read_dtype(const ConfigFields& fields) {
-  const char* key = fields.has("dtype") ? "dtype" : "torch_dtype";
-  std::string name = fields.text(key, "float32");
-  if (name.starts_with("torch.")) name.erase(0, 6);
-  if (name != "float32" && name != "bfloat16" && name != "float16")
-    fields.unsupported(key, "float32, bfloat16 or float16");
-  return framework::dtype_from_name(name);
-}
+framework::DType read_dtype(const ConfigFields& fields) { return fields.dtype(); }
 
 }  // namespace retain::models::llava

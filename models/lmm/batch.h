@@ -3,6 +3,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -19,6 +20,8 @@ struct ImageInput {
   std::int64_t tokens = 0;   ///< visual tokens it becomes
   std::int64_t patches = 0;  ///< that go through the vision tower for it
   std::string key;           ///< digest of picture and preprocessing: the feature cache's key; empty: not cached
+  std::array<std::int64_t, 3> grid{};  ///< patches: frames, rows, columns; only where the family's pictures have free sizes
+  double seconds_per_frame = 0;  ///< of a video: from one frame of the grid to the next
 };
 
 /// One conversation: ids with every <image> expanded to `tokens` copies of the image token; labels unshifted, -100 ignored.
@@ -27,6 +30,10 @@ struct Sample {
   std::vector<std::int64_t> ids;
   std::vector<std::int64_t> labels;
   std::vector<ImageInput> images;
+  /// Frame, row and column position of each token, for families with multimodal positions; empty: 0, 1, 2, … for all three.
+  std::vector<std::array<std::int64_t, 3>> positions;
+  /// The position of the token after the last, on all three axes.
+  std::int64_t next_position() const;
   /// Supervised tokens that have a predecessor, i.e. terms of the loss.
   std::int64_t answers() const;
 };
@@ -34,7 +41,7 @@ struct Sample {
 /// Samples packed one after another, no padding; attention never crosses a start.
 struct MicroBatch {
   at::Tensor ids_T;                 ///< int64
-  at::Tensor positions_T;           ///< int64, from 0 in each sample
+  at::Tensor positions_T;           ///< int64, from 0 in each sample; [3,T] where a sample has multimodal positions
   std::vector<std::int64_t> starts; ///< samples + 1 offsets into T
   std::vector<ImageInput> images;   ///< in order of appearance
   at::Tensor image_rows_I;          ///< int64 rows of T that hold visual tokens, in order; undefined: those whose id is

@@ -15,6 +15,18 @@ namespace retain::models {
 
 enum class Activation { silu, gelu_tanh, gelu_erf, quick_gelu };
 
+/// What a tower over pictures of any size (Qwen2.5-VL's) has beside the common fields.
+struct WindowedVision {
+  std::int64_t frames = 2;      ///< that one patch spans
+  std::int64_t merge = 2;       ///< patches along a side of a visual token
+  std::int64_t window = 112;    ///< pixels along a side of an attention window
+  std::vector<std::int64_t> full_layers;  ///< layers that attend to the whole picture
+  double tokens_per_second = 4;           ///< steps of a video's time positions
+  double rope_theta = 10000.0;            ///< of the rotary embedding over rows and columns
+  /// Visual tokens along a side of a window.
+  std::int64_t window_tokens(std::int64_t patch_size) const { return window / merge / patch_size; }
+};
+
 /// A vision tower (SigLIP here; further kinds are added beside it).
 struct VisionConfig {
   std::string kind = "siglip";
@@ -22,14 +34,17 @@ struct VisionConfig {
   std::int64_t intermediate = 0;  ///< of the tower's MLP
   std::int64_t layers = 0;        ///< layers that are computed, and stored
   std::int64_t heads = 0;
-  std::int64_t image_size = 0;    ///< side of a tile in pixels
+  std::int64_t image_size = 0;    ///< side of a tile in pixels; of a typical picture, for estimates, where sizes are free
   std::int64_t patch_size = 0;    ///< pixels; what does not fill a patch at the right and bottom is cropped
   std::int64_t channels = 3;
   double norm_eps = 1e-6;
   Activation activation = Activation::gelu_tanh;
   bool has_post_norm = true;      ///< the file stores post_layernorm (unused by LLaVA-OneVision, never gets a gradient)
+  std::optional<WindowedVision> windowed;
   std::int64_t grid() const { return image_size / patch_size; }      ///< patches along a side
   std::int64_t patches() const { return grid() * grid(); }
+  /// Visual tokens of a tile.
+  std::int64_t tile_tokens() const { return windowed ? patches() / (windowed->merge * windowed->merge) : patches(); }
 };
 
 /// A decoder.
@@ -45,6 +60,7 @@ struct TextConfig {
   std::int64_t max_positions = 0;
   double norm_eps = 1e-6;
   double rope_theta = 10000.0;
+  std::vector<std::int64_t> rope_sections;  ///< M-RoPE: frequencies turned by frame, row and column; empty: plain positions
   bool qkv_bias = true;           ///< Qwen2: q, k, v have a bias, o has none
   bool tied_head = false;         ///< lm_head is embed_tokens
   Activation activation = Activation::silu;
@@ -59,6 +75,7 @@ struct LmmConfig {
   bool projector_bias = true;
   bool image_newline = true;
   std::int64_t image_token = 0;                                ///< id that stands for one visual token
+  std::optional<std::int64_t> video_token;                     ///< the same of a video
   std::int64_t vision_feature_layer = -1;
   std::vector<std::pair<std::int64_t, std::int64_t>> pinpoints;  ///< (height, width) in pixels, in the file's order
   std::optional<std::int64_t> max_tiles;                       ///< 9 for "anyres_max_9"; empty: no limit

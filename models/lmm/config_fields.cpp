@@ -87,6 +87,14 @@ Activation ConfigFields::activation(std::string_view key, std::string fallback) 
   unsupported(key, "silu, gelu, gelu_pytorch_tanh or quick_gelu");
 }
 
+framework::DType ConfigFields::dtype() const {
+  const char* key = has("dtype") ? "dtype" : "torch_dtype";
+  std::string name = text(key, "float32");
+  if (name.starts_with("torch.")) name.erase(0, 6);
+  if (name != "float32" && name != "bfloat16" && name != "float16") unsupported(key, "float32, bfloat16 or float16");
+  return framework::dtype_from_name(name);
+}
+
 std::vector<std::int64_t> ConfigFields::integers(std::string_view key) const {
   std::vector<std::int64_t> numbers;
   const json::value* found = value(key);

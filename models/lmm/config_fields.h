@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "framework/base/dtype.h"
 #include "framework/base/json.h"
 #include "models/lmm/config.h"
 
@@ -34,6 +35,8 @@ class ConfigFields {
   bool boolean(std::string_view key, bool fallback) const;
   std::string text(std::string_view key, std::optional<std::string> fallback) const;
   Activation activation(std::string_view key, std::string fallback) const;
+  /// `dtype` or `torch_dtype`, the weights' own; float32 where both are absent.
+  framework::DType dtype() const;
   /// One integer or a list of integers; empty when absent.
   std::vector<std::int64_t> integers(std::string_view key) const;
 

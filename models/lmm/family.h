@@ -2,10 +2,13 @@
 // What tells one family of models from another, as data and a few functions. A family is a folder under models/ and one
 // line in models/families.cpp; everything else asks here.
 #pragma once
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "framework/image/decode.h"
 #include "models/lmm/batch.h"
@@ -50,6 +53,8 @@ struct Family {
   /// config.json and preprocessor_config.json as the hub has them, for models that came in another naming; null where
   /// there is no other.
   SmallFiles (*hub_files)(const LmmConfig& config) = nullptr;
+  /// Multimodal positions of a sample whose ids and images are complete (Sample::positions); null where positions count up.
+  std::vector<std::array<std::int64_t, 3>> (*positions)(const Sample& sample, const LmmConfig& config) = nullptr;
 };
 
 /// All families, in the order they are listed to users.

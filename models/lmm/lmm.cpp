@@ -73,7 +73,9 @@ struct Lmm::Parts {
 
 at::Tensor Lmm::Parts::image_rows(const MicroBatch& batch) const {
   if (batch.image_rows_I.defined()) return batch.image_rows_I;
-  return (batch.ids_T == config.image_token).nonzero().squeeze(1);
+  at::Tensor visual_T = batch.ids_T == config.image_token;
+  if (config.video_token) visual_T = visual_T.logical_or(batch.ids_T == *config.video_token);
+  return visual_T.nonzero().squeeze(1);
 }
 
 at::Tensor Lmm::Parts::embed(const MicroBatch& batch) {

@@ -37,4 +37,10 @@ void ParameterRows::cut_evenly(std::string name, std::vector<std::int64_t> shape
   });
 }
 
+void ParameterRows::cut_blocks_evenly(std::string name, std::vector<std::int64_t> shape, int blocks, std::int64_t parts,
+                                      std::int64_t size) {
+  cut_evenly(std::move(name), std::move(shape), 0, parts, size);
+  rows_.back().cut_blocks = blocks;
+}
+
 }  // namespace retain::models

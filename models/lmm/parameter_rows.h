@@ -23,6 +23,9 @@ class ParameterRows {
   void cut(std::string name, std::vector<std::int64_t> shape, int dimension, const std::function<parallel::Range(int)>& share);
   /// The same, `parts` things of `size` rows or columns each, shared as evenly as can be.
   void cut_evenly(std::string name, std::vector<std::int64_t> shape, int dimension, std::int64_t parts, std::int64_t size = 1);
+  /// The same for a fused row: along its first dimension lie `blocks` times `parts` things, and a rank holds the same ones of
+  /// each block.
+  void cut_blocks_evenly(std::string name, std::vector<std::int64_t> shape, int blocks, std::int64_t parts, std::int64_t size);
   std::vector<parallel::ParameterSpec> take() { return std::move(rows_); }
 
  private:

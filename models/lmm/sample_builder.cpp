@@ -41,7 +41,19 @@ SampleBuilder::SampleBuilder(const std::filesystem::path& directory, const LmmCo
       chat_(framework::ChatTemplate::named(family_of(config).chat_template(config))),
       pictures_(family_of(config).make_pictures(directory, config, alpha_of(mode))),
       mode_(mode),
-      placeholder_(tokenizer_.add_special(framework::kImageToken)) {}
+      placeholder_(find_placeholder()) {}
+
+std::int64_t SampleBuilder::find_placeholder() {
+  const std::string_view image = chat_.format().image;
+  if (image == framework::kImageToken) return tokenizer_.add_special(framework::kImageToken);
+  const std::vector<std::int64_t> ids = tokenizer_.encode(image);
+  if (std::count(ids.begin(), ids.end(), config_.image_token) != 1)
+    throw Error(ErrorKind::tokenizer_invalid,
+                {"the tokenizer does not know the model's image token",
+                 "id " + std::to_string(config_.image_token) + " once in " + std::string(image), "other ids",
+                 "use the tokenizer that belongs to the model"});
+  return config_.image_token;
+}
 
 Sample SampleBuilder::training_sample(const Record& record, Pictures pictures) const {
   framework::validate_record(record, true);
@@ -84,6 +96,7 @@ Sample SampleBuilder::expand(const Record& record, framework::EncodedChat chat, 
     sample.ids.insert(sample.ids.end(), tokens, config_.image_token);
     sample.labels.insert(sample.labels.end(), tokens, framework::kIgnoredLabel);
   }
+  if (const auto positions = family_of(config_).positions) sample.positions = positions(sample, config_);
   return sample;
 }
 

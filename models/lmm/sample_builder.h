@@ -31,6 +31,8 @@ class SampleBuilder {
   const framework::ChatTemplate& chat() const noexcept { return chat_; }
 
  private:
+  /// Throws Error(tokenizer_invalid) where the tokenizer has no image token.
+  std::int64_t find_placeholder();
   Sample expand(const framework::Record& record, framework::EncodedChat chat, Pictures pictures) const;
 
   LmmConfig config_;

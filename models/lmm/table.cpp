@@ -86,7 +86,7 @@ ForwardCost forward_cost(const LmmConfig& config, const Workload& workload) {
   const auto query = static_cast<double>(config.text.heads * config.text.head_size);
   const auto key_value = static_cast<double>(config.text.kv_heads * config.text.head_size);
   const auto width = static_cast<double>(config.text.intermediate);
-  const auto tokens = static_cast<double>(workload.tiles * config.vision.patches() + workload.text_tokens);
+  const auto tokens = static_cast<double>(workload.tiles * config.vision.tile_tokens() + workload.text_tokens);
 
   ForwardCost cost;
   cost.vision = family_of(config).vision_cost(config, workload);

@@ -28,11 +28,11 @@ constexpr std::int64_t kBlock = 65536;        // elements that share a random st
 constexpr std::int64_t kPiece = 64 * kBlock;  // elements in memory at a time
 
 bool is_norm(std::string_view name) {
-  return name.find("norm") != std::string_view::npos;
+  return name.find("norm") != std::string_view::npos || name.find(".ln_q.") != std::string_view::npos;
 }
 
 bool ends_residual_branch(std::string_view name) {
-  for (const char* layer : {".o_proj.", ".out_proj.", ".down_proj.", ".fc2."})
+  for (const char* layer : {".o_proj.", ".out_proj.", ".attn.proj.", ".down_proj.", ".fc2."})
     if (name.find(layer) != std::string_view::npos) return true;
   return false;
 }

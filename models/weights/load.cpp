@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "framework/base/error.h"
 #include "models/weights/directory_source.h"
 #include "models/weights/safetensors.h"
+#include "parallel/shard_geometry.h"
+#include "parallel/slice_reader.h"
 
 namespace retain::models {
 
@@ -18,7 +20,6 @@ using framework::DType;
 using framework::Error;
 using framework::ErrorKind;
 using parallel::ParameterSpec;
-using parallel::Range;
 
 namespace {
 
@@ -65,27 +66,27 @@ std::int64_t first_with(const Bits* values, std::int64_t count, Bits exponent) {
   return -1;
 }
 
-/// Flat index in the whole tensor of flat index `local` in the rows `range` of `dimension`.
-std::int64_t global_index(const ParameterSpec& row, int dimension, Range range, std::int64_t local) {
-  if (dimension < 0) return local;
-  std::int64_t inner = 1;
-  for (std::size_t i = static_cast<std::size_t>(dimension) + 1; i < row.shape.size(); ++i) inner *= row.shape[i];
-  const std::int64_t whole_run = row.shape[static_cast<std::size_t>(dimension)] * inner;
-  const std::int64_t slice_run = range.size() * inner;
-  return local / slice_run * whole_run + range.begin * inner + local % slice_run;
-}
-
+/// `slice` is the whole tensor where `tensor_rank` is empty.
 void refuse_non_finite(const framework::TensorSource& source, const ParameterSpec& row, const at::Tensor& slice,
-                       int dimension, Range range) {
+                       std::optional<int> tensor_rank) {
   const std::int64_t local = first_non_finite(slice);
   if (local < 0) return;
+  const std::int64_t global = tensor_rank ? parallel::ShardGeometry(row, *tensor_rank).global_of(local) : local;
   const double value = slice.flatten()[local].item<double>();
   throw Error(
       ErrorKind::checkpoint_non_finite,
       {source.describe(row.name) + " holds " + (std::isnan(value) ? "NaN" : "an infinite value"), "finite weights",
-       "flat index " + std::to_string(global_index(row, dimension, range, local)) + " of shape " +
+       "flat index " + std::to_string(global) + " of shape " +
            framework::to_string(row.shape),
        "download the weights again, or go back to the last good checkpoint"});
+}
+
+/// A rank's slice of a parameter, in the stored dtype.
+at::Tensor read_share(const framework::TensorSource& source, const ParameterSpec& row, int tensor_rank) {
+  const at::TensorOptions stored = at::TensorOptions().dtype(scalar_type_of(source.find(row.name)->dtype));
+  at::Tensor slice = at::empty(row.local_shape(tensor_rank), stored);
+  parallel::read_slice(source, row, tensor_rank, {static_cast<std::byte*>(slice.data_ptr()), slice.nbytes()});
+  return slice;
 }
 
 }  // namespace
@@ -106,26 +107,12 @@ std::int64_t first_non_finite(const at::Tensor& tensor) {
   }
 }
 
-at::Tensor read_tensor(const framework::TensorSource& source, const std::string& name, int dimension, Range range) {
+at::Tensor read_tensor(const framework::TensorSource& source, const std::string& name) {
   const framework::TensorInfo* info = source.find(name);
   if (!info) throw Error(ErrorKind::checkpoint_missing_tensor, "there is no " + source.describe(name));
-  std::vector<std::int64_t> shape = info->shape;
-  std::int64_t first = 0;
-  const auto cut = static_cast<std::size_t>(std::max(dimension, 0));
-  if (dimension >= 0) {
-    first = range.begin;
-    for (std::size_t i = 1; i < shape.size(); ++i) first *= shape[i];
-    shape.at(cut) = range.size();
-  }
-  at::Tensor slice = at::empty(shape, at::TensorOptions().dtype(scalar_type_of(info->dtype)));
-  if (slice.numel() == 0) return slice;
-  if (dimension <= 0) {  // rows lie together
-    source.read(name, first, {static_cast<std::byte*>(slice.data_ptr()), slice.nbytes()});
-    return slice;
-  }
-  const std::vector<std::byte> bytes = source.read_slice(name, cut, range.begin, range.end);
-  std::memcpy(slice.data_ptr(), bytes.data(), bytes.size());
-  return slice;
+  at::Tensor whole = at::empty(info->shape, at::TensorOptions().dtype(scalar_type_of(info->dtype)));
+  if (whole.numel() > 0) source.read(name, 0, {static_cast<std::byte*>(whole.data_ptr()), whole.nbytes()});
+  return whole;
 }
 
 void check_source(const framework::TensorSource& source, const parallel::ParameterTable& table) {
@@ -149,7 +136,7 @@ void check_source(const framework::TensorSource& source, const parallel::Paramet
 void check_finite(const framework::TensorSource& source, const parallel::ParameterTable& table, int parts, int part) {
   for (std::size_t i = static_cast<std::size_t>(part); i < table.rows().size(); i += static_cast<std::size_t>(parts)) {
     const ParameterSpec& row = table.rows()[i];
-    refuse_non_finite(source, row, read_tensor(source, row.name), -1, {});
+    refuse_non_finite(source, row, read_tensor(source, row.name), std::nullopt);
   }
 }
 
@@ -159,10 +146,8 @@ parallel::ParameterSet load_parameters(const framework::TensorSource& source, co
   std::vector<parallel::Parameter> parameters;
   for (const ParameterSpec& row : table.rows()) {
     if (!row.held_by(pipeline_stage)) continue;
-    const int dimension = row.cut_dimension;
-    const Range range = dimension < 0 ? Range{} : row.cuts.at(static_cast<std::size_t>(tensor_rank));
-    at::Tensor slice = read_tensor(source, row.name, dimension, range);
-    if (options.check_finite) refuse_non_finite(source, row, slice, dimension, range);
+    const at::Tensor slice = read_share(source, row, tensor_rank);
+    if (options.check_finite) refuse_non_finite(source, row, slice, tensor_rank);
     parameters.push_back({row, slice.to(scalar_type_of(row.dtype))});
   }
   return parallel::ParameterSet(std::move(parameters));

@@ -13,9 +13,8 @@
 
 namespace retain::models {
 
-/// A new contiguous tensor of the stored dtype: rows `range` of `dimension`, the whole tensor for dimension -1.
-at::Tensor read_tensor(const framework::TensorSource& source, const std::string& name, int dimension = -1,
-                       parallel::Range range = {});
+/// A whole tensor, new and contiguous, of the stored dtype.
+at::Tensor read_tensor(const framework::TensorSource& source, const std::string& name);
 
 /// Compares a source with a table: Error checkpoint_missing_tensor, checkpoint_surplus_tensor,
 /// checkpoint_shape_mismatch, each naming the tensors; config_unsupported where weights are not floating-point numbers.

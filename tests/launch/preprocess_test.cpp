@@ -94,6 +94,38 @@ TEST_F(Preprocess, OriginalDirectoriesNeedNoProcessorFile) {
   EXPECT_EQ(framework::read_file(out()), hub);
 }
 
+TEST_F(Preprocess, PatchesComeWithTheirGrids) {
+  const json::value expected = framework::read_json(fixtures / "images" / "patches.json");
+  std::vector<std::string> images;
+  std::vector<std::int64_t> grids;
+  std::vector<const json::object*> rows;
+  for (const json::value& row : expected.as_array()) {
+    if (row.at("processor").as_string() != "patches_tiny" || row.as_object().contains("error")) continue;
+    images.emplace_back(row.at("image").as_string());
+    rows.push_back(&row.as_object());
+    for (const json::value& side : row.at("grid").as_array()) grids.push_back(side.as_int64());
+  }
+  ASSERT_EQ(run(fixtures / "images/processors/patches_tiny", images), 0) << text();
+  const auto file = result();
+  EXPECT_EQ(file.names(), (std::vector<std::string>{"image_grid_thw", "pixel_values"}));
+  EXPECT_EQ(values_of<std::int64_t>(file, "image_grid_thw"), grids);
+  const auto pixels = values_of<float>(file, "pixel_values");
+  const std::int64_t width = file.find("pixel_values")->shape.at(1);
+  std::size_t first = 0;
+  for (const json::object* row : rows) {
+    const auto count = static_cast<std::size_t>(row->at("shape").at(0).as_int64() * width);
+    ASSERT_LE(first + count, pixels.size());
+    EXPECT_EQ(static_cast<std::int64_t>(
+                  crc32(0, reinterpret_cast<const Bytef*>(pixels.data() + first), static_cast<uInt>(count * sizeof(float)))),
+              row->at("crc32").to_number<std::int64_t>())
+        << row->at("image");
+    first += count;
+  }
+  EXPECT_EQ(first, pixels.size());
+  EXPECT_NE(run(fixtures / "images/processors/patches_tiny", {"rgb.png", "one_row.png"}), 0);
+  EXPECT_NE(text().find("[image_aspect_ratio]"), std::string::npos) << text();
+}
+
 TEST_F(Preprocess, FaithfulModeDropsTransparency) {
   const std::filesystem::path model = fixtures / "images/processors/llava_onevision_tiny";
   ASSERT_EQ(run(model, {"rgba.png"}), 0) << text();

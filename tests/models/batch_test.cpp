@@ -27,6 +27,16 @@ TEST(Pack, LaysSamplesSideBySideWithoutPadding) {
   EXPECT_TRUE(at::equal(batch.positions_T, at::tensor({0, 1, 2, 3, 0, 1}, at::kLong)));
 }
 
+TEST(Pack, MultimodalPositionsHaveThreeRows) {
+  std::vector<Sample> samples = two();
+  EXPECT_EQ(samples[1].next_position(), 2);
+  samples[0].positions = {{0, 0, 0}, {1, 1, 1}, {1, 1, 2}, {3, 3, 3}};
+  EXPECT_EQ(samples[0].next_position(), 4);
+  const at::Tensor expected =
+      at::tensor({0, 1, 1, 3, 0, 1, 0, 1, 1, 3, 0, 1, 0, 1, 2, 3, 0, 1}, at::kLong).reshape({3, 6});
+  EXPECT_TRUE(at::equal(pack(samples, LossAverage::sample, 4, 12).positions_T, expected));
+}
+
 TEST(Pack, SupervisesTheTokenAfterEachRowAndNeverAcrossSamples) {
   const MicroBatch batch = pack(two(), LossAverage::sample, 4, 12);
   EXPECT_TRUE(at::equal(batch.answer_rows_A, at::tensor({1, 2, 4}, at::kLong)));

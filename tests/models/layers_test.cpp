@@ -95,7 +95,7 @@ TEST(Layers, SwigluOfExtremeValuesIsFinite) {
 
 TEST(Layers, RotaryTurnsHalvesByPosition) {
   const at::Tensor positions = at::tensor({0, 1, 5, 0, 4000}, at::kLong);
-  const RotaryTable table = rotary_table(positions, 6, 10000.0);
+  const RotaryTable table = rotary_table(positions, {6, 10000.0, {}});
   const auto composed = [&](const Tensors& in) {
     const Tensors halves = in[0].chunk(2, -1);
     const at::Tensor cosine = table.cosine_TC.to(at::kDouble).unsqueeze(1), sine = table.sine_TC.to(at::kDouble).unsqueeze(1);
@@ -103,6 +103,27 @@ TEST(Layers, RotaryTurnsHalvesByPosition) {
   };
   expect_equal([&](const Tensors& in) { return rotate(in[0], table); }, composed, {random({5, 3, 6}, 5)});
   EXPECT_NEAR(table.cosine_TC[2][1].item<double>(), std::cos(5 * std::pow(10000.0, -2.0 / 6)), 1e-6);
+}
+
+TEST(Layers, MultimodalRotaryTakesEachFrequencyFromItsAxis) {
+  const at::Tensor rows = at::tensor({0, 1, 5, 7, 2, 9, 3, 3, 3}, at::kLong).reshape({3, 3});  // frames, rows, columns
+  const RotarySettings settings{12, 10000.0, {1, 2, 3}};
+  const RotaryTable table = rotary_table(rows, settings);
+  const std::vector<std::int64_t> axes = {0, 1, 1, 2, 2, 2};
+  for (std::int64_t c = 0; c < 6; ++c) {
+    const RotaryTable plain = rotary_table(rows[axes[static_cast<std::size_t>(c)]], {12, 10000.0, {}});
+    EXPECT_TRUE(at::equal(table.cosine_TC.select(1, c), plain.cosine_TC.select(1, c)));
+    EXPECT_TRUE(at::equal(table.sine_TC.select(1, c), plain.sine_TC.select(1, c)));
+  }
+  const at::Tensor x_TND = random({3, 2, 12}, 5).to(at::kFloat);
+  const at::Tensor turned_TND = rotate(x_TND, table);
+  for (std::int64_t c = 0; c < 6; ++c) {
+    const RotaryTable plain = rotary_table(rows[axes[static_cast<std::size_t>(c)]], {12, 10000.0, {}});
+    for (const std::int64_t feature : {c, c + 6})
+      EXPECT_TRUE(at::equal(turned_TND.select(2, feature), rotate(x_TND, plain).select(2, feature)));
+  }
+  const at::Tensor text = at::tensor({4, 5, 6}, at::kLong);
+  EXPECT_TRUE(at::equal(rotary_table(text.expand({3, 3}), settings).cosine_TC, rotary_table(text, settings).cosine_TC));
 }
 
 /// softmax(q·kᵀ/√D)·v with an explicit mask and repeated key-value heads.

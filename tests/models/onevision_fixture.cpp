@@ -130,7 +130,7 @@ Tensors whole_gradients(Lmm& model) {
     const at::Tensor local = model.parameters().has(row.name) ? model.parameters().at(row.name).grad() : at::Tensor();
     if (local.defined() && row.cut_dimension >= 0) {
       const parallel::Range cut = row.cuts.at(static_cast<std::size_t>(rank));
-      whole.narrow(row.cut_dimension, cut.begin, cut.size()).copy_(local);
+      row.block_view(whole, cut).copy_(row.block_view(local, {0, cut.size()}));
     } else if (local.defined() && rank == 0) {
       whole.copy_(local);
     }

@@ -46,12 +46,14 @@ std::vector<Range> head_cuts(std::int64_t heads, std::int64_t head_size, int par
 }
 
 /// Every way a parameter can be held: cut along either dimension evenly and not, shared heads, replicated, tied, scalar, larger
-/// than a chunk, empty.
+/// than a chunk, empty, fused blocks cut alike.
 ParameterTable table_for(const MeshShape& mesh) {
   const int last = mesh.pipeline - 1;
   const int middle = mesh.pipeline / 2;
   std::vector<ParameterSpec> rows;
   rows.push_back({"vision.patch.weight", {24, 3, 5, 5}, DType::float32, 0, even_cuts(24, mesh.tensor), {0}});
+  rows.push_back({"vision.qkv.weight", {3 * 20, 7}, DType::bfloat16, 0, even_cuts(20, mesh.tensor), {0}, 3});
+  rows.push_back({"vision.qkv.wide", {5, 2 * 9}, DType::float32, 1, even_cuts(9, mesh.tensor), {0}, 2});
   std::vector<int> tied{0};
   if (last > 0) tied.push_back(last);
   rows.push_back({"language.embed_tokens.weight", {203, 96}, DType::bfloat16, 0, even_cuts(203, mesh.tensor), tied});
@@ -80,7 +82,10 @@ at::Tensor global_value(const ParameterSpec& spec, int variant) {
 at::Tensor slice_of(const at::Tensor& whole, const ParameterSpec& spec, int tensor) {
   if (spec.cut_dimension < 0) return whole.contiguous().clone();
   const Range& cut = spec.cuts.at(static_cast<std::size_t>(tensor));
-  return whole.narrow(spec.cut_dimension, cut.begin, cut.size()).contiguous().clone();
+  std::vector<at::Tensor> blocks;
+  for (const at::Tensor& block : whole.chunk(spec.cut_blocks, spec.cut_dimension))
+    blocks.push_back(block.narrow(spec.cut_dimension, cut.begin, cut.size()));
+  return at::cat(blocks, spec.cut_dimension).contiguous();
 }
 
 ParameterSet parameters_for(const Mesh& mesh, const ParameterTable& table, int variant, bool filled) {
@@ -365,6 +370,23 @@ TEST(ShardGeometry, LocalAndGlobalPositionsRiseTogether) {
         EXPECT_EQ(found, expected);
       }
   }
+}
+
+TEST(ShardGeometry, BlocksAreCutAlike) {
+  const ParameterSpec spec{"qkv", {12, 2}, DType::float32, 0, {{0, 1}, {1, 1}, {1, 4}}, {0}, 3};
+  EXPECT_EQ(spec.local_shape(2), (std::vector<std::int64_t>{9, 2}));
+  std::vector<std::int64_t> found;
+  ShardGeometry(spec, 2).for_each_run({0, 24}, [&](std::int64_t at, std::int64_t global, std::int64_t count) {
+    EXPECT_EQ(at, static_cast<std::int64_t>(found.size()));
+    for (std::int64_t i = 0; i < count; ++i) found.push_back(global + i);
+  });
+  EXPECT_EQ(found, (std::vector<std::int64_t>{2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 18, 19, 20, 21, 22, 23}));
+  EXPECT_EQ(ShardGeometry(spec, 2).global_of(7), 11);
+  EXPECT_EQ(ShardGeometry(spec, 1).elements(), 0);
+  const at::Tensor whole = at::arange(24).reshape({12, 2});
+  EXPECT_TRUE(at::equal(spec.slice_of(whole, 2).flatten(), at::tensor(found, at::kLong)));
+  EXPECT_THROW(ParameterTable({{"odd", {10, 2}, DType::float32, 0, {{0, 1}, {1, 3}}, {0}, 3}}), framework::Error);
+  EXPECT_THROW(ParameterTable({{"shared", {12, 2}, DType::float32, 0, {{0, 3}, {2, 4}}, {0}, 3}}), framework::Error);
 }
 
 }  // namespace

@@ -149,7 +149,7 @@ void print_largest(parallel::Communicator& world, const std::string& what, doubl
   if (world.rank() == 0) std::printf("%s: loss %.1e, norm %.1e, weight %.1e\n", what.c_str(), value[0], value[1], value[2]);
 }
 
-void gate(bool tied_head, const std::vector<std::string>& recipes) {
+void gate(const models::LmmConfig& config, const std::vector<std::string>& recipes) {
   const auto world = parallel::open_world();
   std::vector<MeshShape> shapes;
   switch (world->size()) {
@@ -160,7 +160,6 @@ void gate(bool tied_head, const std::vector<std::string>& recipes) {
     case 8: shapes = {{2, 2, 2}}; break;
     default: shapes = {{world->size() / 6, 3, 2}}; break;
   }
-  const models::LmmConfig config = testing::tiny_config(tied_head);
   const Weights start = testing::tiny_weights(config);
   for (const std::string& recipe : recipes) {
     const Outcome expected = reference(*world, config, start, recipe);
@@ -177,9 +176,11 @@ void gate(bool tied_head, const std::vector<std::string>& recipes) {
   }
 }
 
-TEST(EqualityGate, EveryMeshEqualsOneRank) { gate(false, {"llm", "sa_proj", "mlp_gate_up", "full"}); }
+TEST(EqualityGate, EveryMeshEqualsOneRank) { gate(testing::tiny_config(), {"llm", "sa_proj", "mlp_gate_up", "full"}); }
 
-TEST(EqualityGate, TiedHeadToo) { gate(true, {"llm"}); }
+TEST(EqualityGate, TiedHeadToo) { gate(testing::tiny_config(true), {"llm"}); }
+
+TEST(EqualityGate, WindowedTowersAndMultimodalPositionsToo) { gate(testing::tiny_qwen_config(), {"sa_qkv", "full"}); }
 
 TEST(EqualityGate, OneDataRankHasTextAloneInSomeStep) {
   const testing::TinyRecords records(testing::tiny_config(), kKinds);

@@ -9,7 +9,7 @@
 #include "framework/base/error.h"
 #include "framework/base/random.h"
 #include "framework/image/anyres.h"
-#include "models/lmm/table.h"
+#include "models/lmm/family.h"
 
 namespace retain::testing {
 
@@ -25,7 +25,20 @@ at::Tensor normal(const std::string& stream, const std::vector<std::int64_t>& sh
   return values;
 }
 
+/// A picture of free size: 1 to 3 by 1 to 4 squares of patches.
+models::ImageInput patches_of(const models::LmmConfig& config, std::int64_t record, framework::Random& random, bool with_pixels) {
+  const models::WindowedVision& windowed = *config.vision.windowed;
+  models::ImageInput image;
+  image.grid = {1, windowed.merge * (1 + random.below(3)), windowed.merge * (1 + random.below(4))};
+  image.patches = image.grid[1] * image.grid[2];
+  image.tokens = image.patches / (windowed.merge * windowed.merge);
+  const std::int64_t values = 3 * windowed.frames * config.vision.patch_size * config.vision.patch_size;
+  if (with_pixels) image.pixels = normal("pixels/" + std::to_string(record), {image.patches, values}, 0.5);
+  return image;
+}
+
 models::ImageInput image_of(const models::LmmConfig& config, std::int64_t record, framework::Random& random, bool with_pixels) {
+  if (config.vision.windowed) return patches_of(config, record, random, with_pixels);
   models::ImageInput image;
   image.height = 5 + random.below(40);
   image.width = 5 + random.below(40);
@@ -64,11 +77,26 @@ models::LmmConfig tiny_config(bool tied_head) {
   return config;
 }
 
+models::LmmConfig tiny_qwen_config() {
+  models::LmmConfig config = tiny_config(true);
+  config.family = "qwen2_5_vl";
+  config.pinpoints.clear();
+  config.image_newline = false;
+  config.text.rope_sections = {1, 1, 2};
+  config.vision.layers = 3;
+  config.vision.patch_size = 2;
+  config.vision.image_size = 16;
+  config.vision.has_post_norm = false;
+  config.vision.windowed = models::WindowedVision{.frames = 2, .merge = 2, .window = 8, .full_layers = {1}};
+  return config;
+}
+
 std::map<std::string, at::Tensor> tiny_weights(const models::LmmConfig& config) {
   const auto table = models::build_table(config, 1, models::partition_for(config, 1), framework::DType::float32);
   std::map<std::string, at::Tensor> weights;
   for (const parallel::ParameterSpec& row : table.rows()) {
-    const bool is_norm_weight = row.name.find("norm") != std::string::npos && row.name.ends_with(".weight");
+    const bool is_norm = row.name.find("norm") != std::string::npos || row.name.find(".ln_q.") != std::string::npos;
+    const bool is_norm_weight = is_norm && row.name.ends_with(".weight");
     const double fan_in = static_cast<double>(row.elements()) / static_cast<double>(row.shape.front());
     const double scale = row.shape.size() > 1 ? 1 / std::sqrt(fan_in) : 0.1;
     weights[row.name] = normal("weights/" + row.name, row.shape, scale, is_norm_weight ? 1 : 0);
@@ -77,9 +105,7 @@ std::map<std::string, at::Tensor> tiny_weights(const models::LmmConfig& config) 
 }
 
 at::Tensor slice_of(const parallel::ParameterSpec& spec, const at::Tensor& whole, int tensor_rank) {
-  if (spec.cut_dimension < 0) return whole;
-  const parallel::Range cut = spec.cuts.at(static_cast<std::size_t>(tensor_rank));
-  return whole.narrow(spec.cut_dimension, cut.begin, cut.size()).contiguous();
+  return spec.slice_of(whole, tensor_rank);
 }
 
 std::unique_ptr<models::Lmm> tiny_model(const models::LmmConfig& config, const parallel::Mesh& mesh,
@@ -125,6 +151,7 @@ models::Sample TinyRecords::sample(std::int64_t record, bool with_pixels) const 
     say(3, false);
     say(2, true);
   }
+  if (const auto positions = models::family_of(config_).positions) sample.positions = positions(sample, config_);
   return sample;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole LLaVA-OneVision of a few thousand parameters with random weights and made-up records, for tests on any mesh.
+// Whole models of a few thousand parameters with random weights and made-up records, for tests on any mesh.
 #pragma once
 #include <map>
 #include <memory>
@@ -13,6 +13,8 @@ namespace retain::testing {
 
 /// Five decoder layers, four query heads on two key-value heads, a vision tower of two layers, 61 words.
 models::LmmConfig tiny_config(bool tied_head = false);
+/// The same decoder, with a tied head, behind Qwen2.5-VL's tower: three blocks of two heads, the middle one over the whole picture.
+models::LmmConfig tiny_qwen_config();
 
 /// Whole weights by canonical name, a function of name and shape alone.
 std::map<std::string, at::Tensor> tiny_weights(const models::LmmConfig& config);

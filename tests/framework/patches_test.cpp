@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Patches, grids and token counts equal transformers' Qwen2VLImageProcessor bit for bit, on every picture of the
+// fixtures.
+#include "framework/image/patches.h"
+
+#include <fstream>
+
+#include "image_fixtures.h"
+#include "tests/support/scratch.h"
+
+namespace retain::framework {
+namespace {
+
+PatchSettings settings_of(const json::value& want) {
+  return read_patch_settings(picture("processors") / std::string(want.at("processor").as_string()));
+}
+
+TEST(Patches, EqualTransformers) {
+  const json::value expected = read_json(picture("patches.json"));
+  for (const json::value& want : expected.as_array()) {
+    SCOPED_TRACE(json::serialize(want));
+    const PatchSettings settings = settings_of(want);
+    const Image image = load_image(picture(std::string(want.at("image").as_string())));
+    if (want.as_object().contains("error")) {
+      EXPECT_EQ(outcome([&] { process_patches(image, settings); }), want.at("error").as_string());
+      EXPECT_EQ(outcome([&] { plan_patches(image.height, image.width, settings); }), want.at("error").as_string());
+      continue;
+    }
+    const ProcessedPatches got = process_patches(image, settings);
+    const json::array& grid = want.at("grid").as_array();
+    EXPECT_EQ(got.grid, (PatchGrid{grid[0].as_int64(), grid[1].as_int64(), grid[2].as_int64()}));
+    EXPECT_EQ(got.grid, plan_patches(image.height, image.width, settings));
+    EXPECT_EQ(got.grid.patches() / (settings.merge * settings.merge), want.at("tokens").as_int64());
+    EXPECT_EQ(settings.patch_values(), want.at("shape").at(1).as_int64());
+    EXPECT_EQ(got.values.size(), static_cast<std::size_t>(got.grid.patches() * settings.patch_values()));
+    const auto* bytes = reinterpret_cast<const Bytef*>(got.values.data());
+    EXPECT_EQ(static_cast<std::int64_t>(crc32(0, bytes, static_cast<uInt>(got.values.size() * sizeof(float)))),
+              want.at("crc32").to_number<std::int64_t>());
+    EXPECT_EQ(got.original_height, image.height);
+    EXPECT_EQ(got.original_width, image.width);
+  }
+}
+
+/// What becomes of a processor file with this text.
+std::string outcome_of(const std::string& text) {
+  const tests::Scratch scratch;
+  std::ofstream(scratch / "preprocessor_config.json") << text;
+  return outcome([&] { read_patch_settings(scratch.path()); });
+}
+
+TEST(Patches, SettingsInEverySpelling) {
+  const tests::Scratch scratch;
+  const auto read = [&](const std::string& text) {
+    std::ofstream(scratch / "preprocessor_config.json") << text;
+    return read_patch_settings(scratch.path());
+  };
+  EXPECT_EQ(read("{}").max_pixels, 28 * 28 * 1280);
+  EXPECT_EQ(read("{}").min_pixels, 56 * 56);
+  EXPECT_EQ(read(R"({"size": {"shortest_edge": 7, "longest_edge": 9}, "max_pixels": 11})").max_pixels, 11);
+  EXPECT_EQ(read(R"({"size": {"shortest_edge": 7, "longest_edge": 9}, "max_pixels": 11})").min_pixels, 7);
+  EXPECT_EQ(read(R"({"size": {"min_pixels": 7, "max_pixels": 9}, "min_pixels": 7, "max_pixels": 9})").max_pixels, 9);
+  EXPECT_TRUE(makes_patches(picture("processors/patches_hub")));
+  EXPECT_FALSE(makes_patches(picture("processors/llava_onevision_tiny")));
+  std::filesystem::remove(scratch / "preprocessor_config.json");
+  EXPECT_FALSE(makes_patches(scratch.path()));
+  EXPECT_EQ(outcome([&] { read_patch_settings(scratch.path()); }), "io");
+}
+
+TEST(Patches, RefusesSettingsThatCannotBe) {
+  for (const char* text :
+       {"{", "[]", R"({"size": 3})", R"({"size": {"shortest_edge": 3}})",
+        R"({"size": {"shortest_edge": 0, "longest_edge": 3}})", R"({"patch_size": 0})", R"({"patch_size": [14, 14]})",
+        R"({"merge_size": 100000})", R"({"temporal_patch_size": "2"})", R"({"min_pixels": -1})",
+        R"({"max_pixels": 1e30})", R"({"image_std": 0})"})
+    EXPECT_EQ(outcome_of(text), "config_invalid") << text;
+  EXPECT_EQ(outcome_of(R"({"image_processor_type": "LlavaNextImageProcessor"})"), "config_unsupported");
+  EXPECT_EQ(outcome_of(R"({"resample": 1})"), "config_unsupported");
+}
+
+TEST(Patches, WithoutResizingWholeSquaresAreNeeded) {
+  PatchSettings settings;
+  settings.do_resize = false;
+  settings.patch = 2;
+  EXPECT_EQ(plan_patches(8, 12, settings), (PatchGrid{1, 4, 6}));
+  EXPECT_EQ(outcome([&] { plan_patches(8, 10, settings); }), "data_invalid");
+}
+
+TEST(Patches, DigestTellsPicturesAndSettingsApart) {
+  PatchSettings settings;
+  settings.patch = 2;
+  Image image{8, 8, std::vector<std::uint8_t>(192, 7)};
+  const std::string digest = process_patches(image, settings).digest;
+  EXPECT_EQ(process_patches(image, settings).digest, digest);
+  PatchSettings other = settings;
+  other.max_pixels += 1;
+  EXPECT_NE(process_patches(image, other).digest, digest);
+  other = settings;
+  other.mean[1] += 1e-9;
+  EXPECT_NE(process_patches(image, other).digest, digest);
+  image.rgb[5] ^= 1;
+  EXPECT_NE(process_patches(image, settings).digest, digest);
+}
+
+}  // namespace
+}  // namespace retain::framework
