@@ -7,12 +7,11 @@
 
 #include "framework/base/error.h"
 #include "models/layers/kv_cache.h"
+#include "models/lmm/inference.h"
 #include "parallel/mesh.h"
 
 namespace retain::models {
 namespace {
-
-constexpr int hidden_tag = 7001;
 
 /// One batch of prompts from prefill to its last token.
 class Generation {
@@ -47,27 +46,30 @@ class Generation {
   /// Passes the batch through the pipeline stages and gives every rank of the replica the chosen ids [B].
   at::Tensor next_tokens(const MicroBatch& batch, std::int64_t step) {
     const parallel::Mesh& mesh = model_.mesh();
-    at::Tensor hidden_TH = model_.forward_cached(batch, receive(batch), cache_);
+    const at::Tensor hidden_TH = forward_through_pipeline(model_, batch, &cache_);
     at::Tensor tokens_B = at::empty({static_cast<std::int64_t>(active_.size())}, at::kLong);
     if (mesh.is_last_pipeline_stage()) {
-      const std::vector<std::int64_t> last_rows = last_rows_of(batch);
-      const at::Tensor rows_B = at::tensor(last_rows, at::kLong);
-      tokens_B = model_.predict(hidden_TH, rows_B).cpu();
-      if (options_.observer) options_.observer(model_.logits(hidden_TH, rows_B), active_prompts(), step);
-    } else {
-      mesh.pipeline().send_async(hidden_TH.contiguous(), mesh.position().pipeline + 1, hidden_tag)->wait();
+      const at::Tensor rows_B = at::tensor(last_rows_of(batch), at::kLong);
+      at::Tensor logits_BV;
+      if (options_.observer || !options_.sampling.greedy()) logits_BV = model_.logits(hidden_TH, rows_B);
+      tokens_B = options_.sampling.greedy() ? model_.predict(hidden_TH, rows_B).cpu() : draw(logits_BV.cpu().contiguous(), step);
+      if (options_.observer) options_.observer(logits_BV, active_prompts(), step);
     }
     if (mesh.shape().pipeline > 1) mesh.pipeline().broadcast(tokens_B, mesh.shape().pipeline - 1);
     return tokens_B;
   }
 
-  at::Tensor receive(const MicroBatch& batch) const {
-    const parallel::Mesh& mesh = model_.mesh();
-    if (mesh.is_first_pipeline_stage()) return {};
-    const at::Tensor& like = model_.parameters().all().front().value;
-    at::Tensor hidden_TH = at::empty({batch.tokens(), model_.config().text.hidden}, like.options().requires_grad(false));
-    mesh.pipeline().receive_async(hidden_TH, mesh.position().pipeline - 1, hidden_tag)->wait();
-    return hidden_TH;
+  /// A stream a prompt and step, so that neither the batch nor the mesh changes what is drawn.
+  at::Tensor draw(const at::Tensor& logits_BV, std::int64_t step) const {
+    const auto width = static_cast<std::size_t>(logits_BV.size(1));
+    const float* logits = logits_BV.const_data_ptr<float>();
+    std::vector<std::int64_t> ids;
+    for (std::size_t row = 0; row < active_.size(); ++row) {
+      framework::Random random(options_.sampling.seed,
+                               "generate/" + std::to_string(first_ + active_[row]) + "/" + std::to_string(step));
+      ids.push_back(sample_token({logits + row * width, width}, options_.sampling, random));
+    }
+    return at::tensor(ids, at::kLong);
   }
 
   static std::vector<std::int64_t> last_rows_of(const MicroBatch& batch) {
@@ -89,6 +91,7 @@ class Generation {
       const std::int64_t token = tokens_B[static_cast<std::int64_t>(row)].item<std::int64_t>();
       results_[active_[row]].push_back(token);
       if (!options_.ignore_eos && std::find(eos_.begin(), eos_.end(), token) != eos_.end()) continue;
+      if (options_.enough && options_.enough(results_[active_[row]])) continue;
       kept.push_back(row);
       going_on.push_back(active_[row]);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Greedy generation under any mesh. Shape suffixes: B sequences still being generated, V vocabulary.
+// Generation, greedy or sampled, under any mesh. Shape suffixes: B sequences still being generated, V vocabulary.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/lmm/lmm.h"
+#include "models/sampling.h"
 
 namespace retain::models {
 
@@ -16,11 +17,16 @@ namespace retain::models {
 using LogitsObserver =
     std::function<void(const at::Tensor& logits_BV, const std::vector<std::size_t>& sequences, std::int64_t step)>;
 
+/// Whether a prompt's new ids so far are enough (a stop string was said). Asked on every rank, with the same answer.
+using EnoughSaid = std::function<bool(const std::vector<std::int64_t>& ids)>;
+
 struct GenerateOptions {
   std::int64_t max_new_tokens = 16;
   std::vector<std::int64_t> eos_tokens;  ///< a sequence ends after any of these, which is its last id; empty: the model's own
   bool ignore_eos = false;               ///< go on to max_new_tokens
   std::int64_t batch_size = 8;           ///< prompts computed together; changes time and memory only
+  Sampling sampling;                     ///< greedy unless it has a temperature; a prompt's draws depend on seed and its index
+  EnoughSaid enough;                     ///< may be empty
   LogitsObserver observer;               ///< may be empty; the logits are gathered only when it is not
 };
 
