@@ -48,9 +48,7 @@ int main(int count, char** words) {
   app.add_option("--digits", options.digits, "examples/tiny/digits.txt")->required();
   app.add_option("--seed", options.seed, "seed of every picture and question");
   app.add_flag("--pretraining", options.pretraining, "also write the files that the base is trained on");
-  app.add_option("--looks", options.sizes.looks, "pretraining pictures of one look");
-  app.add_option("--captions", options.sizes.captions, "pretraining pictures with descriptions");
-  app.add_option("--lists", options.sizes.lists, "pretraining pictures with listed objects");
+  app.add_option("--sight", options.sizes.sight, "pretraining pictures of one look, or with listed objects");
   app.add_option("--questions", options.sizes.questions, "pretraining pictures with questions");
   app.add_option("--skill", options.sizes.skill, "training records of each new skill");
   app.add_option("--test", options.sizes.test, "records of each benchmark");

@@ -14,7 +14,7 @@ if [ ! -f "$work/world/complete-pretraining" ]; then
 fi
 if [ ! -f "$work/start/config.json" ]; then
   "$build/launch/retain" init-model --config "$work/world/model/config.json" --out "$work/start" \
-    --scale fan_in --gain 0.8 --embedding-deviation 0.3 --position-deviation 0.3
+    --scale fan_in --gain 0.8 --embedding-deviation 0.3 --position-deviation 1.5
 fi
 "$build/launch/retain" run "$here/pretrain.toml" --log "$work/pretrain-steps.jsonl"
 if [ ! -f "$base/config.json" ]; then "$build/launch/retain" store export "$work/base-store" full "$base"; fi

@@ -18,30 +18,22 @@ bool fair(std::string_view kind, const Scene& scene) {
   };
   if (kind == "size") return differ([](const Object& o) { return o.big; });
   if (kind == "direction") return differ([](const Object& o) { return o.value; });
+  if (kind == "kind") return differ([](const Object& o) { return o.kind; });
   return true;
 }
 
 Theme benchmark_theme(Random& random, std::string_view kind) {
-  static const std::map<std::string_view, Theme> themes{{"letter", Theme::letters},
-                                                        {"direction", Theme::arrows},
-                                                        {"shape", Theme::shapes},
-                                                        {"color", Theme::shapes},
-                                                        {"choice", Theme::shapes}};
+  static const std::map<std::string_view, Theme> themes{
+      {"letter", Theme::letters}, {"direction", Theme::arrows}, {"shape", Theme::shapes}};
   const auto found = themes.find(kind);
   return found == themes.end() ? random_theme(random) : found->second;
-}
-
-// The answer itself, not the letter of its option.
-std::string answer_text(const Exchange& exchange) {
-  if (exchange.options.empty()) return exchange.answer;
-  return exchange.options[static_cast<std::size_t>(exchange.answer[0] - 'A')];
 }
 
 }  // namespace
 
 Theme random_theme(Random& random) {
   const double draw = random.uniform();
-  return draw < 0.35 ? Theme::shapes : draw < 0.76 ? Theme::any : draw < 0.88 ? Theme::letters : Theme::arrows;
+  return draw < 0.25 ? Theme::shapes : draw < 0.8 ? Theme::any : draw < 0.9 ? Theme::letters : Theme::arrows;
 }
 
 Scene benchmark_scene(Random& random, const QuestionKind& kind) {
@@ -57,7 +49,7 @@ Scene benchmark_scene(Random& random, const QuestionKind& kind) {
 double question_blind_score(Random& random, const QuestionKind& kind, const Scene& scene) {
   std::map<std::string, int> answers;
   for (int i = 0; i < kAskedAgain; ++i) {
-    if (const std::optional<Exchange> exchange = kind.ask(random, scene)) ++answers[answer_text(*exchange)];
+    if (const std::optional<Exchange> exchange = kind.ask(random, scene)) ++answers[exchange->answer];
   }
   int most = 0, all = 0;
   for (const auto& [answer, count] : answers) {

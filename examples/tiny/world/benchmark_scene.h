@@ -11,7 +11,7 @@ Theme random_theme(Random& random);
 /// A scene of two to four objects about which `kind` can be asked, and whose answers differ.
 Scene benchmark_scene(Random& random, const QuestionKind& kind);
 
-/// The highest expected score on `scene` of an answer that sees the picture, the form of the question and its options,
+/// The highest expected score on `scene` of an answer that sees the picture, the form of the question,
 /// but not which object is asked about: the share of the most frequent answer among questions asked again and again.
 double question_blind_score(Random& random, const QuestionKind& kind, const Scene& scene);
 

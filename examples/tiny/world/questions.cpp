@@ -3,6 +3,7 @@
 #include "examples/tiny/world/questions.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "framework/base/error.h"
 
@@ -18,22 +19,9 @@ const Object* pick_kind(Random& random, const Scene& scene, Kind kind, std::vect
   return kept.empty() ? nullptr : &pick(random, kept);
 }
 
-bool unique_name(const Scene& scene, const Object& object) {
-  return std::count_if(scene.objects.begin(), scene.objects.end(),
-                       [&](const Object& o) { return o.name() == object.name(); }) == 1;
-}
-
-// "circle" or "red circle"; always with the colour when the name alone is not enough.
-std::string refer(Random& random, const Scene& scene, const Object& object) {
-  const bool with_color = chance(random, 0.5);
-  return with_color || !unique_name(scene, object) ? object.full_name() : object.name();
-}
-
-Answer ask_color(Random& random, const Scene& scene) {
-  const std::vector<Object> candidates = scene.uniquely_named();
-  if (candidates.empty()) return std::nullopt;
-  const Object& object = pick(random, candidates);
-  return Exchange{"What color is the " + object.name() + "?", object.color_name()};
+// No other object of a picture has the same colour.
+std::string refer(const Object& object) {
+  return object.color_name() + " one";
 }
 
 Answer ask_shape(Random& random, const Scene& scene) {
@@ -57,42 +45,20 @@ Answer ask_direction(Random& random, const Scene& scene) {
   return Exchange{"Where does the " + object->full_name() + " point?", object->value_name()};
 }
 
-Answer ask_where(Random& random, const Scene& scene) {
-  const Object& object = pick(random, scene.objects);
-  return Exchange{"Where is the " + refer(random, scene, object) + "?", object.place()};
-}
-
-Answer ask_find(Random& random, const Scene& scene) {
-  const Object& object = pick(random, scene.objects);
-  return Exchange{"What is at the " + object.place() + "?", object.description()};
-}
-
-/// A sentence about an object that first says which one is meant, by name or by colour.
-struct Statement {
-  std::string subject;   // "circle", "red one"
-  std::string sentence;  // "the circle is big and red at the top left"
-};
-
-Statement state(Random& random, const Scene& scene, const Object& object) {
+// "the red one is a big circle"
+std::string state(const Object& object) {
   const std::string pointing = object.kind == Kind::arrow ? " pointing " + object.value_name() : "";
-  const std::string rest = pointing + " at the " + object.place();
-  if (chance(random, 0.5) && unique_name(scene, object)) {
-    const std::string looks = object.size_name() + " and " + object.color_name();
-    return {object.name(), "the " + object.name() + " is " + looks + rest};
-  }
-  const std::string subject = object.color_name() + " one";
-  return {subject, "the " + subject + " is a " + object.size_name() + " " + object.name() + rest};
+  return "the " + refer(object) + " is a " + object.size_name() + " " + object.name() + pointing;
 }
 
 Answer ask_describe(Random& random, const Scene& scene) {
   const Object& object = pick(random, scene.objects);
-  Statement statement = state(random, scene, object);
-  return Exchange{"Describe the " + statement.subject + ".", std::move(statement.sentence)};
+  return Exchange{"Describe the " + refer(object) + ".", state(object)};
 }
 
 Answer ask_size(Random& random, const Scene& scene) {
   const Object& object = pick(random, scene.objects);
-  return Exchange{"Is the " + refer(random, scene, object) + " big or small?", object.size_name()};
+  return Exchange{"Is the " + refer(object) + " big or small?", object.size_name()};
 }
 
 // A wrong pair joins one object's name with another's colour where it can, so that seeing both apart is not enough.
@@ -110,57 +76,34 @@ Answer ask_exist(Random& random, const Scene& scene) {
   return std::nullopt;
 }
 
-Answer ask_relation(Random& random, const Scene& scene) {
-  if (scene.objects.size() < 2) return std::nullopt;
-  const std::vector<int> two = sample(random, static_cast<int>(scene.objects.size()), 2);
-  const Object& a = scene.objects[static_cast<std::size_t>(two[0])];
-  const Object& b = scene.objects[static_cast<std::size_t>(two[1])];
-  const int down = b.cell / kGrid - a.cell / kGrid, across = b.cell % kGrid - a.cell % kGrid;
-  std::vector<std::string> relations;  // true one, then its opposite
-  if (down != 0)
-    relations = down > 0 ? std::vector<std::string>{"above", "below"} : std::vector<std::string>{"below", "above"};
-  if (down == 0 || (across != 0 && chance(random, 0.5))) {
-    relations =
-        across > 0 ? std::vector<std::string>{"left of", "right of"} : std::vector<std::string>{"right of", "left of"};
-  }
-  const bool yes = chance(random, 0.5);
-  const std::string first = refer(random, scene, a);
-  return Exchange{"Is the " + first + " " + relations[yes ? 0 : 1] + " the " + refer(random, scene, b) + "?",
-                  yes ? "yes" : "no"};
+Answer ask_kind(Random& random, const Scene& scene) {
+  const Object& object = pick(random, scene.objects);
+  return Exchange{"Is the " + refer(object) + " a shape, a letter or an arrow?", object.kind_name()};
 }
 
-// Wrong options are first of all the colours of the other objects.
-Answer ask_choice(Random& random, const Scene& scene) {
-  const std::vector<Object> candidates = scene.uniquely_named();
-  if (candidates.empty()) return std::nullopt;
-  const Object& object = pick(random, candidates);
-  std::vector<std::string> options{object.color_name()};
-  for (const Object& other : scene.objects) {
-    if (other.color != object.color) options.push_back(other.color_name());
-  }
-  for (const int color : sample(random, static_cast<int>(kColors.size()), static_cast<int>(kColors.size()))) {
-    const std::string name(kColors[static_cast<std::size_t>(color)]);
-    if (std::find(options.begin(), options.end(), name) == options.end()) options.push_back(name);
-  }
-  options.resize(4);
-  Exchange exchange{"What color is the " + object.name() + "?", "", {}};
-  for (const int at : sample(random, 4, 4)) {
-    const char letter = static_cast<char>('A' + static_cast<int>(exchange.options.size()));
-    if (at == 0) exchange.answer = std::string(1, letter);
-    exchange.options.push_back(options[static_cast<std::size_t>(at)]);
-    exchange.question += std::string("\n") + letter + ". " + exchange.options.back();
-  }
-  exchange.question += "\nAnswer with the letter.";
-  return exchange;
+std::string article(const Object& object) {
+  return object.kind == Kind::arrow ? "an" : "a";
+}
+
+// The look asked about is some object's; the colour is then of an object that has it or, as often, of one that has not.
+Answer ask_verify(Random& random, const Scene& scene) {
+  const bool of_size = chance(random, 0.5);
+  const auto look = [&](const Object& o) { return of_size ? o.size_name() : article(o) + " " + o.name(); };
+  const std::string asked = look(pick(random, scene.objects));
+  std::vector<Object> with, without;
+  std::partition_copy(scene.objects.begin(), scene.objects.end(), std::back_inserter(with), std::back_inserter(without),
+                      [&](const Object& o) { return look(o) == asked; });
+  if (without.empty()) return std::nullopt;
+  const bool yes = chance(random, 0.5);
+  return Exchange{"Is the " + refer(pick(random, yes ? with : without)) + " " + asked + "?", yes ? "yes" : "no"};
 }
 
 }  // namespace
 
 const std::vector<QuestionKind>& question_kinds() {
   static const std::vector<QuestionKind> kinds{
-      {"color", ask_color},         {"shape", ask_shape},       {"where", ask_where},  {"find", ask_find},
-      {"describe", ask_describe},   {"size", ask_size},         {"exist", ask_exist},  {"letter", ask_letter},
-      {"direction", ask_direction}, {"relation", ask_relation}, {"choice", ask_choice}};
+      {"shape", ask_shape}, {"letter", ask_letter},     {"direction", ask_direction}, {"size", ask_size},
+      {"kind", ask_kind},   {"describe", ask_describe}, {"verify", ask_verify},       {"exist", ask_exist}};
   return kinds;
 }
 
@@ -183,7 +126,7 @@ Exchange list(Random& random, const Scene& scene) {
   std::string text;
   for (const int at : sample(random, static_cast<int>(scene.objects.size()), static_cast<int>(scene.objects.size()))) {
     const Object& object = scene.objects[static_cast<std::size_t>(at)];
-    text += (text.empty() ? "" : ", ") + state(random, scene, object).sentence;
+    text += (text.empty() ? "" : ", ") + state(object) + " at the " + object.place();
   }
   return {"List the objects.", text + "."};
 }

@@ -10,11 +10,10 @@
 
 namespace retain::tiny {
 
-/// A question and its one right answer; `options` are the texts of a multiple-choice question, in order.
+/// A question and its one right answer.
 struct Exchange {
   std::string question;
   std::string answer;
-  std::vector<std::string> options{};
 
   bool operator==(const Exchange& other) const { return question == other.question; }
 };
@@ -25,7 +24,7 @@ struct QuestionKind {
   std::optional<Exchange> (*ask)(Random&, const Scene&);
 };
 
-/// color, shape, where, find, describe, size, exist, relation, choice, letter, direction.
+/// shape, letter, direction, size, kind, describe, verify, exist; objects are asked for by colour.
 const std::vector<QuestionKind>& question_kinds();
 
 /// The kind called `name`. Throws Error(internal) when there is none.
@@ -34,7 +33,8 @@ const QuestionKind& question_kind(std::string_view name);
 /// "Describe the image." with every object in reading order.
 Exchange describe(const Scene& scene);
 
-/// "List the objects." in random order, each by its name or colour first: what follows must match what was said.
+/// "List the objects." in random order, each by its colour first and with its place: what follows must match what was
+/// said.
 Exchange list(Random& random, const Scene& scene);
 
 /// Several objects of one look ("big red circles"), or one: the easiest pictures.

@@ -61,20 +61,6 @@ std::string Object::description() const {
   return kind == Kind::arrow ? looks + " pointing " + value_name() : looks;
 }
 
-std::vector<Object> Scene::uniquely_named() const {
-  std::vector<Object> found;
-  for (const Object& object : objects) {
-    const auto same = std::count_if(objects.begin(), objects.end(),
-                                    [&](const Object& other) { return other.name() == object.name(); });
-    if (same == 1) found.push_back(object);
-  }
-  return found;
-}
-
-bool Scene::has(Kind kind) const {
-  return std::any_of(objects.begin(), objects.end(), [&](const Object& object) { return object.kind == kind; });
-}
-
 std::vector<int> sample(Random& random, int n, int count) {
   const std::vector<std::int64_t> order = random.permutation(n);
   std::vector<int> chosen;

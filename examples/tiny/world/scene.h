@@ -19,6 +19,7 @@ inline constexpr std::array<std::string_view, kCells> kPlaces{
     "top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right"};
 
 enum class Kind { shape, letter, arrow };
+inline constexpr std::array<std::string_view, 3> kKinds{"shape", "letter", "arrow"};
 
 /// One object. `value` indexes kShapes, kLetters or kDirections.
 struct Object {
@@ -31,6 +32,7 @@ struct Object {
   std::string color_name() const { return std::string(kColors[static_cast<std::size_t>(color)]); }
   std::string place() const { return std::string(kPlaces[static_cast<std::size_t>(cell)]); }
   std::string size_name() const { return big ? "big" : "small"; }
+  std::string kind_name() const { return std::string(kKinds[static_cast<std::size_t>(kind)]); }
   /// "circle", "letter A", "arrow".
   std::string name() const;
   /// "red circle".
@@ -42,12 +44,7 @@ struct Object {
 };
 
 struct Scene {
-  std::vector<Object> objects;  ///< by cell; colours differ, and names too, except that all arrows are called "arrow"
-
-  /// Objects whose name no other object has.
-  std::vector<Object> uniquely_named() const;
-  /// Whether some object is of this kind.
-  bool has(Kind kind) const;
+  std::vector<Object> objects;  ///< by cell
 };
 
 /// How the objects of a scene are chosen.
@@ -65,13 +62,13 @@ std::vector<int> sample(Random& random, int n, int count);
 /// True with probability `p`.
 bool chance(Random& random, double p);
 
-/// A scene of `count` objects in different cells.
+/// A scene of `count` objects in different cells; colours differ, and names too, except that all arrows are "arrow".
 Scene random_scene(Random& random, int count, Theme theme);
 
 /// A colour with every channel moved by up to `amount`.
 Color jitter(Random& random, Color color, int amount);
 
-/// An empty, nearly black picture.
+/// Nearly black paper.
 Picture empty_picture(Random& random);
 
 /// The ink of a colour (index into kColors), in a random shade.

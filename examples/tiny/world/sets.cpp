@@ -11,13 +11,19 @@
 namespace retain::tiny {
 namespace {
 
-constexpr double kGroupShare = 0.2;  ///< of the caption pictures that show one look in several cells
-constexpr int kQuestionsPerPicture = 4;
-constexpr double kCaptionShare = 0.25;  ///< of the conversations that end with a description
-constexpr double kListShare = 0.25;     ///< of those that end with a list
-constexpr double kPlacesFirst = 0.25;   ///< of the list pictures that are described instead
+constexpr double kLookShare = 0.54;  ///< of the first stage: pictures of one look in most cells
+constexpr int kQuestionsPerPicture = 6;
+constexpr double kCaptionShare = 0.1;  ///< of the conversations that end with a description
+constexpr double kListShare = 0.25;    ///< of those that end with a list
+constexpr double kDescribed = 0.1;     ///< of the list pictures that are described in reading order instead
 
-// Wherever such a picture is looked at, it shows the same: what an object looks like is learned before where to look.
+Scene training_scene(Random& random) {
+  const int count = pick(random, std::array<int, 6>{1, 2, 2, 3, 3, 4});
+  return random_scene(random, count, random_theme(random));
+}
+
+// Wherever such a picture is looked at, it shows the same: what an object looks like can be learned without knowing
+// where to look.
 Conversation look_conversation(Random& random) {
   const int count = pick(random, std::array<int, 3>{4, 9, 9});
   const Group group = random_group(random, count);
@@ -25,24 +31,9 @@ Conversation look_conversation(Random& random) {
   return {std::move(picture), {group_exchanges(group).back()}};
 }
 
-Conversation caption_conversation(Random& random) {
-  if (chance(random, kGroupShare)) {
-    const int count = pick(random, std::array<int, 3>{2, 4, 9});
-    const Group group = random_group(random, count);
-    Picture picture = draw(random, group);
-    return {std::move(picture), {group_exchanges(group).back()}};
-  }
-  const int count = pick(random, std::array<int, 5>{1, 1, 2, 2, 3});
-  const Scene scene = random_scene(random, count, Theme::any);
-  Picture picture = draw(random, scene);
-  return {std::move(picture), {describe(scene)}};
-}
-
 // Kinds that one picture allows are drawn in proportion to these.
 double weight(std::string_view kind) {
-  if (kind == "describe") return 2.5;
-  if (kind == "find") return 1.5;
-  return kind == "relation" || kind == "choice" ? 1.2 : 1.0;
+  return kind == "exist" ? 2.0 : kind == "verify" ? 1.5 : 1.0;
 }
 
 std::vector<Exchange> ask_about(Random& random, const Scene& scene) {
@@ -64,21 +55,16 @@ std::vector<Exchange> ask_about(Random& random, const Scene& scene) {
 }
 
 Conversation list_conversation(Random& random) {
-  const int count = pick(random, std::array<int, 5>{2, 2, 3, 3, 4});
-  const Theme theme = random_theme(random);
-  const Scene scene = random_scene(random, count, theme);
+  const Scene scene = training_scene(random);
   Picture picture = draw(random, scene);
-  std::vector<Exchange> exchanges{chance(random, kPlacesFirst) ? describe(scene) : list(random, scene)};
+  std::vector<Exchange> exchanges{chance(random, kDescribed) ? describe(scene) : list(random, scene)};
   return {std::move(picture), std::move(exchanges)};
 }
 
 Conversation question_conversation(Random& random) {
-  const int count = pick(random, std::array<int, 6>{1, 2, 2, 3, 3, 4});
-  const Theme theme = random_theme(random);
-  const Scene scene = random_scene(random, count, theme);
+  const Scene scene = training_scene(random);
   Picture picture = draw(random, scene);
   std::vector<Exchange> exchanges = ask_about(random, scene);
-  for (Exchange& exchange : exchanges) exchange.options.clear();
   const double ending = random.uniform();
   if (ending < kCaptionShare) {
     exchanges.push_back(describe(scene));
@@ -88,6 +74,10 @@ Conversation question_conversation(Random& random) {
   return {std::move(picture), std::move(exchanges)};
 }
 
+Conversation sight_conversation(Random& random) {
+  return chance(random, kLookShare) ? look_conversation(random) : list_conversation(random);
+}
+
 Conversation as_conversation(Example example) {
   return {std::move(example.picture), {std::move(example.exchange)}};
 }
@@ -95,9 +85,7 @@ Conversation as_conversation(Example example) {
 }  // namespace
 
 std::vector<RecordSetPlan> pretraining_sets(const Sizes& sizes) {
-  return {{"train/looks", sizes.looks, look_conversation},
-          {"train/captions", sizes.captions, caption_conversation},
-          {"train/lists", sizes.lists, list_conversation},
+  return {{"train/sight", sizes.sight, sight_conversation},
           {"train/questions", sizes.questions, question_conversation}};
 }
 
@@ -156,7 +144,7 @@ TokenizerBuilder world_tokenizer(const std::vector<Digit>& digits) {
   constexpr std::int64_t kSamples = 2000;  // enough for every word in every position; seed and streams are fixed
   TokenizerBuilder builder;
   builder.add_text("system\nYou are a helpful assistant.\nuser\nassistant\n");
-  Sizes sizes{kSamples, kSamples, kSamples, kSamples, kSamples, kSamples};
+  Sizes sizes{kSamples, kSamples, kSamples, kSamples};
   for (const auto& plans : {pretraining_sets(sizes), skill_sets(sizes, digits), test_sets(sizes, digits)}) {
     for (const RecordSetPlan& plan : plans) {
       for (std::int64_t i = 0; i < plan.count; ++i) {

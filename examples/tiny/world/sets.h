@@ -29,11 +29,9 @@ struct RecordSetPlan {
 
 /// Numbers of records.
 struct Sizes {
-  std::int64_t looks = 9600;       ///< pretraining: pictures filled with objects of one look
-  std::int64_t captions = 16000;   ///< pretraining: pictures described
-  std::int64_t lists = 16000;      ///< pretraining: objects listed in any order
-  std::int64_t questions = 40000;  ///< pretraining: conversations of several questions
-  std::int64_t skill = 2000;       ///< training records of each new skill
+  std::int64_t sight = 13000;      ///< pretraining: pictures of one look, and pictures of objects listed
+  std::int64_t questions = 24000;  ///< pretraining: conversations of several questions
+  std::int64_t skill = 6000;       ///< training records of each new skill
   std::int64_t test = 200;         ///< records of each benchmark
 };
 

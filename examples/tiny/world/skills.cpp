@@ -8,16 +8,11 @@ namespace retain::tiny {
 namespace {
 
 constexpr int kSpeciesColors = 4;
-constexpr int kMostCounted = 6;
+constexpr int kMostCounted = 4;
 constexpr int kDigitSide = 8;
 
 int below(Random& random, std::int64_t n) {
   return static_cast<int>(random.below(n));
-}
-
-// A random number below `n` other than `not_this`.
-int other(Random& random, int n, int not_this) {
-  return (not_this + 1 + below(random, n - 1)) % n;
 }
 
 }  // namespace
@@ -32,21 +27,13 @@ Example species_example(Random& random) {
 
 Example count_example(Random& random) {
   const int number = 1 + below(random, kMostCounted);
-  const int distractors = below(random, 4);
-  const Object counted{0, Kind::shape, below(random, static_cast<std::int64_t>(kShapes.size())),
-                       below(random, static_cast<std::int64_t>(kColors.size())), false};
+  Object counted{0, Kind::shape, below(random, static_cast<std::int64_t>(kShapes.size())),
+                 below(random, static_cast<std::int64_t>(kColors.size())), false};
   Scene scene;
-  const std::vector<int> cells = sample(random, kCells, number + distractors);
-  for (int i = 0; i < number + distractors; ++i) {
-    Object object = counted;
-    object.cell = cells[static_cast<std::size_t>(i)];
-    object.big = chance(random, 0.5);
-    if (i >= number && chance(random, 0.5)) {
-      object.color = other(random, static_cast<int>(kColors.size()), counted.color);
-    } else if (i >= number) {
-      object.value = other(random, static_cast<int>(kShapes.size()), counted.value);
-    }
-    scene.objects.push_back(object);
+  for (const int cell : sample(random, kCells, number)) {
+    counted.cell = cell;
+    counted.big = chance(random, 0.5);
+    scene.objects.push_back(counted);
   }
   const std::string question = "How many " + counted.color_name() + " " + plural(counted.value_name()) + " are there?";
   return {draw(random, scene), {question, std::string(kNumbers[static_cast<std::size_t>(number)])}};

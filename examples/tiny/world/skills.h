@@ -26,7 +26,7 @@ struct Example {
 };
 
 Example species_example(Random& random);
-/// One to six objects of one look among up to three others.
+/// One to four objects of one shape and colour, big or small.
 Example count_example(Random& random);
 /// A digit in one cell, written in the ink of some colour.
 Example digit_example(Random& random, const std::vector<Digit>& digits, Split split);

@@ -49,9 +49,6 @@ void RecordWriter::add(const Picture& picture, const std::vector<Exchange>& exch
   json::object record{{"id", name + "/" + std::to_string(count_)},
                       {"image", image.generic_string()},
                       {"conversations", std::move(turns)}};
-  if (!exchanges.back().options.empty()) {
-    record["options"] = json::array(exchanges.back().options.begin(), exchanges.back().options.end());
-  }
   lines_ << json::serialize(record) << '\n';
   ++count_;
 }

@@ -21,8 +21,8 @@ class RecordWriter {
   /// Throws Error(io) when the files cannot be made.
   explicit RecordWriter(std::filesystem::path file);
 
-  /// Adds a picture with its questions and answers, in order; the first question is preceded by the picture. The
-  /// options of a last, multiple-choice question are kept as "options". Throws Error(io).
+  /// Adds a picture with its questions and answers, in order; the first question is preceded by the picture. Throws
+  /// Error(io).
   void add(const Picture& picture, const std::vector<Exchange>& exchanges);
 
   /// Closes the file. Throws Error(io) when not everything was written.
