@@ -22,7 +22,7 @@ struct Conversation {
 
 /// One JSONL file: record i is made from its own random stream, so files of different lengths share a beginning.
 struct RecordSetPlan {
-  std::string name;  ///< "train/captions": file and stream name
+  std::string name;  ///< "train/sight": file and stream name
   std::int64_t count = 0;
   std::function<Conversation(Random&)> make;
 };
