@@ -21,7 +21,7 @@ help:
 build:
 	@torch=$$(cmake/setup.sh) && \
 	cmake --preset $(PRESET) -DRETAIN_TORCH="$$torch" && \
-	cmake --build --preset $(PRESET) -j $(JOBS)
+	cmake --build --preset $(PRESET) -j $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
 checks:
 	@cmake/checks.sh
@@ -32,6 +32,7 @@ headers: build
 test: checks build
 	@ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error
 
+demo pretrain: TARGETS := retain make_world
 demo: build
 	@examples/tiny/demo.sh $(BUILD)
 
