@@ -67,9 +67,10 @@ void put_added_token(TokenizerParts& parts, AddedToken token, const std::string&
       refuse(origin, "two tokens have id " + std::to_string(id), "one token an id",
              std::string(parts.names.bytes_of(id)) + " and " + token.content);
     // A token that is sought in normalised text is also written back in its normalised form.
-    std::string buffer;
-    const std::string text(token.normalized ? parts.normalizer.apply(token.content, buffer) : token.content);
-    parts.bytes.add_hidden(parts.alphabet.decode(text).value_or(text), id);
+    TrackedText text(token.content);
+    if (token.normalized && !parts.metaspace) parts.normalizer.apply(text);
+    const std::string written(text.view());
+    parts.bytes.add_hidden(parts.metaspace ? written : parts.alphabet.decode(written).value_or(written), id);
   }
   const auto same = std::find_if(parts.added.begin(), parts.added.end(),
                                  [&](const AddedToken& other) { return other.content == token.content; });
@@ -84,14 +85,15 @@ void index_added_tokens(TokenizerParts& parts) {
   parts.raw_finder = {};
   parts.normalized_finder = {};
   parts.special.assign(static_cast<std::size_t>(parts.names.limit()), false);
-  std::string buffer;
   for (const AddedToken& token : parts.added) {
     if (token.special) parts.special[static_cast<std::size_t>(token.id)] = true;
     if (!token.normalized) {
       parts.raw_finder.add(token.content, token);
-    } else if (const auto pattern = parts.normalizer.apply(token.content, buffer); !pattern.empty()) {
-      parts.normalized_finder.add(std::string(pattern), token);
+      continue;
     }
+    TrackedText pattern(token.content);
+    parts.normalizer.apply(pattern);
+    if (!pattern.view().empty()) parts.normalized_finder.add(std::string(pattern.view()), token);
   }
 }
 

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <queue>
 #include <utility>
+
+#include "framework/text/utf8.h"
 
 namespace retain::framework {
 namespace {
@@ -23,11 +26,14 @@ std::size_t slot_of(std::uint64_t pair, std::size_t slots) {
 
 }  // namespace
 
-BytePairEncoder::BytePairEncoder(const TokenTable& tokens, bool ignore_merges, Unknown unknown)
-    : tokens_(&tokens), ignore_merges_(ignore_merges), unknown_(unknown), merges_(16) {
+BytePairEncoder::BytePairEncoder(const TokenTable& tokens, Units units, bool ignore_merges, Unknown unknown)
+    : tokens_(&tokens), units_(units), ignore_merges_(ignore_merges), unknown_(unknown), merges_(16) {
   for (int byte = 0; byte < 256; ++byte) {
     const char text = static_cast<char>(byte);
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
     byte_ids_[static_cast<std::size_t>(byte)] = tokens.find({&text, 1});
+    byte_names_[static_cast<std::size_t>(byte)] = tokens.find(name);
   }
 }
 
@@ -70,6 +76,12 @@ void BytePairEncoder::rate(Symbol& symbol, std::int32_t next) const {
 }
 
 std::size_t BytePairEncoder::first_symbols(std::string_view word, Symbol* symbols) const {
+  const std::size_t count = units_ == Units::bytes ? first_bytes(word, symbols) : first_characters(word, symbols);
+  for (std::size_t i = 0; i + 1 < count; ++i) rate(symbols[i], symbols[i + 1].id);
+  return count;
+}
+
+std::size_t BytePairEncoder::first_bytes(std::string_view word, Symbol* symbols) const {
   std::size_t count = 0;
   bool after_unknown = false;
   for (std::size_t i = 0; i < word.size(); ++i) {
@@ -80,8 +92,44 @@ std::size_t BytePairEncoder::first_symbols(std::string_view word, Symbol* symbol
       symbols[count++] = {id, static_cast<std::uint32_t>(i), kNever, -1};
     after_unknown = unknown;
   }
-  for (std::size_t i = 0; i + 1 < count; ++i) rate(symbols[i], symbols[i + 1].id);
   return count;
+}
+
+std::size_t BytePairEncoder::first_characters(std::string_view word, Symbol* symbols) const {
+  std::size_t count = 0;
+  std::int64_t unknown = -1;  // where a run of unknown characters began that is not written yet
+  const auto flush = [&] {
+    if (unknown >= 0) symbols[count++] = {unknown_.id, static_cast<std::uint32_t>(unknown), kNever, -1};
+    unknown = -1;
+  };
+  for (std::size_t i = 0, next = 0; i < word.size(); i = next) {
+    next_code_point(word, next);
+    const std::string_view character = word.substr(i, next - i);
+    const std::int32_t id =
+        character.size() == 1 ? byte_ids_[static_cast<unsigned char>(character[0])] : tokens_->find(character);
+    if (id >= 0) {
+      flush();
+      symbols[count++] = {id, static_cast<std::uint32_t>(i), kNever, -1};
+      continue;
+    }
+    // As in the Hugging Face library, a run of unknown characters that byte tokens follow is written after them.
+    if (units_ == Units::characters_or_bytes && push_byte_tokens(character, i, symbols, count)) continue;
+    if (unknown_.id < 0) continue;
+    if (!unknown_.fuse) flush();
+    if (unknown < 0) unknown = static_cast<std::int64_t>(i);
+  }
+  flush();
+  return count;
+}
+
+bool BytePairEncoder::push_byte_tokens(std::string_view character, std::size_t start, Symbol* symbols,
+                                       std::size_t& count) const {
+  for (const char byte : character)
+    if (byte_names_[static_cast<unsigned char>(byte)] < 0) return false;
+  for (std::size_t i = 0; i < character.size(); ++i)
+    symbols[count++] = {byte_names_[static_cast<unsigned char>(character[i])], static_cast<std::uint32_t>(start + i),
+                        kNever, -1};
+  return true;
 }
 
 std::size_t BytePairEncoder::merge_short(Symbol* symbols, std::size_t count) const {

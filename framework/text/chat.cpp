@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The templates of LLaVA's conversation.py and of the hub's Qwen2.5-VL chat template, as data.
+// The templates of LLaVA's conversation.py and of the hub's Qwen2.5-VL chat template, as data. Which positions they
+// supervise: LLaVA's train.py, preprocess_qwen, preprocess_llama3, preprocess_v1 and preprocess_llama_2.
 #include "framework/text/chat.h"
 
 #include <algorithm>
@@ -13,45 +14,99 @@ namespace retain::framework {
 namespace {
 
 constexpr std::array<std::string_view, 3> kChatMlStructural{"<|im_start|>", "<|im_end|>", "\n"};
+constexpr std::span kChatMlTokens = std::span(kChatMlStructural).first<2>();
 // The released code asks for "\n\n" by a name that the vocabulary does not have, so it is no part of this list.
 constexpr std::array<std::string_view, 4> kLlama3Structural{"<|begin_of_text|>", "<|start_header_id|>",
                                                             "<|end_header_id|>", "<|eot_id|>"};
+constexpr std::array<std::string_view, 2> kLlama2Tokens{"<s>", "</s>"};
 
-constexpr std::array<ChatFormat, 3> kFormats{{
+constexpr std::array<ChatFormat, 5> kFormats{{
     {.name = "qwen_1_5",
      .begin = "",
-     .system = "You are a helpful assistant.",
-     .header_open = "<|im_start|>",
-     .header_close = "\n",
+     .preamble = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n",
+     .user_open = "<|im_start|>user\n",
+     .user_close = "<|im_end|>\n",
+     .answer_open = "<|im_start|>assistant\n",
+     .answer_lead = "",
+     .answer_tail = "",
      .end_of_turn = "<|im_end|>",
-     .after_turn = "\n",
+     .after_answer = "\n",
      .image = kImageToken,
      .moves_image_to_front = true,
      .trims = false,
+     .faithful_whole_turns = true,
+     .tokens = kChatMlTokens,
      .structural = kChatMlStructural},
     {.name = "llama_3",
      .begin = "<|begin_of_text|>",
-     .system =
-         "You are a helpful language and vision assistant. You are able to understand the visual content that the "
-         "user provides, and assist the user with a variety of tasks using natural language.",
-     .header_open = "<|start_header_id|>",
-     .header_close = "<|end_header_id|>\n\n",
+     .preamble =
+         "<|start_header_id|>system<|end_header_id|>\n\nYou are a helpful language and vision assistant. You are able "
+         "to "
+         "understand the visual content that the user provides, and assist the user with a variety of tasks using "
+         "natural language.<|eot_id|>",
+     .user_open = "<|start_header_id|>user<|end_header_id|>\n\n",
+     .user_close = "<|eot_id|>",
+     .answer_open = "<|start_header_id|>assistant<|end_header_id|>\n\n",
+     .answer_lead = "",
+     .answer_tail = "",
      .end_of_turn = "<|eot_id|>",
-     .after_turn = "",
+     .after_answer = "",
      .image = kImageToken,
      .moves_image_to_front = true,
      .trims = true,
+     .faithful_whole_turns = true,
+     .tokens = kLlama3Structural,
      .structural = kLlama3Structural},
+    // conv_vicuna_v1; preprocess_v1 supervises answers and their ends only.
+    {.name = "vicuna",
+     .begin = "<s>",
+     .preamble = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+                 "detailed, and polite answers to the user's questions. ",
+     .user_open = "USER: ",
+     .user_close = " ",
+     .answer_open = "ASSISTANT:",
+     .answer_lead = " ",
+     .answer_tail = "",
+     .end_of_turn = "</s>",
+     .after_answer = "",
+     .image = kImageToken,
+     .moves_image_to_front = true,
+     .trims = false,
+     .faithful_whole_turns = false,
+     .tokens = kLlama2Tokens,
+     .structural = {}},
+    // conv_mistral_instruct, whose system text is empty; preprocess_llama_2 supervises likewise.
+    {.name = "mistral",
+     .begin = "<s>",
+     .preamble = "",
+     .user_open = "[INST] ",
+     .user_close = " [/INST]",
+     .answer_open = "",
+     .answer_lead = " ",
+     .answer_tail = " ",
+     .end_of_turn = "</s>",
+     .after_answer = "",
+     .image = kImageToken,
+     .moves_image_to_front = true,
+     .trims = false,
+     .faithful_whole_turns = false,
+     .tokens = kLlama2Tokens,
+     .structural = {}},
     {.name = "qwen2_5_vl",
      .begin = "",
-     .system = "You are a helpful assistant.",
-     .header_open = "<|im_start|>",
-     .header_close = "\n",
+     .preamble = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n",
+     .user_open = "<|im_start|>user\n",
+     .user_close = "<|im_end|>\n",
+     .answer_open = "<|im_start|>assistant\n",
+     .answer_lead = "",
+     .answer_tail = "",
      .end_of_turn = "<|im_end|>",
-     .after_turn = "\n",
+     .after_answer = "\n",
      .image = "<|vision_start|><|image_pad|><|vision_end|>",
      .moves_image_to_front = false,
      .trims = false,
+     .faithful_whole_turns = true,
+     .tokens = kChatMlTokens,
      .structural = kChatMlStructural},
 }};
 
@@ -78,10 +133,6 @@ std::string body_of(const ChatFormat& format, const std::string& text) {
   return format.trims ? strip(body) : body;
 }
 
-std::string header_of(const ChatFormat& format, std::string_view role) {
-  return std::string(format.header_open).append(role).append(format.header_close);
-}
-
 /// Ids that the released code unmasks wherever they stand; "\n" is the token of that one byte.
 std::vector<std::int64_t> structural_ids(const ChatFormat& format, const Tokenizer& tokenizer) {
   std::vector<std::int64_t> ids;
@@ -90,68 +141,81 @@ std::vector<std::int64_t> structural_ids(const ChatFormat& format, const Tokeniz
   return ids;
 }
 
+/// An answer's bytes in the conversation.
+struct Answer {
+  std::size_t header;  ///< where its turn begins
+  std::size_t text;    ///< where supervision begins in clean mode
+  std::size_t end;     ///< after the end-of-turn token
+  std::size_t next;    ///< where the next turn begins
+};
+
 /// Collects the turns of one conversation.
 class Writer {
  public:
-  Writer(const ChatFormat& format, const Tokenizer& tokenizer) : format_(format), tokenizer_(tokenizer) {
-    for (const std::string_view name : {format.header_open, format.end_of_turn})
+  Writer(const ChatFormat& format, const Tokenizer& tokenizer)
+      : format_(format), tokenizer_(tokenizer), text_(format.preamble) {
+    for (const std::string_view name : format.tokens)
       if (!tokenizer.id_of(name).has_value())
         throw Error(ErrorKind::tokenizer_invalid, {"the tokenizer has no token " + std::string(name) +
                                                        ", which chat template " + std::string(format.name) + " needs",
                                                    std::string(name) + " among the added tokens",
                                                    {},
                                                    "use the tokenizer that belongs to the model"});
-    end_of_turn_ = *tokenizer.id_of(format.end_of_turn);
-  }
-
-  void add_system() {
-    const std::string text = std::string(format_.begin) + header_of(format_, "system") + std::string(format_.system) +
-                             std::string(format_.end_of_turn) + std::string(format_.after_turn);
-    append(text, false, 0);
   }
 
   void add_turn(const Turn& turn) {
-    const bool answers = turn.role == Role::assistant;
-    const std::string header = header_of(format_, answers ? "assistant" : "user");
-    append(header + body_of(format_, turn.text) + std::string(format_.end_of_turn) + std::string(format_.after_turn),
-           answers, header.size());
+    const std::string body = body_of(format_, turn.text);
+    if (turn.role == Role::user) {
+      text_.append(format_.user_open).append(body).append(format_.user_close);
+      return;
+    }
+    Answer answer{.header = text_.size(), .text = 0, .end = 0, .next = 0};
+    text_ += format_.answer_open;
+    answer.text = text_.size();
+    text_.append(format_.answer_lead).append(body).append(format_.answer_tail).append(format_.end_of_turn);
+    answer.end = text_.size();
+    text_ += format_.after_answer;
+    answer.next = text_.size();
+    answers_.push_back(answer);
   }
 
-  void open_answer() { append(header_of(format_, "assistant"), false, 0); }
+  void open_answer() { text_ += format_.answer_open; }
 
   EncodedChat finish(LabelMode mode) {
-    if (mode == LabelMode::faithful) {
-      chat_.labels = std::move(whole_turns_);
-      const auto unmasked = structural_ids(format_, tokenizer_);
-      for (std::size_t i = 0; i < chat_.input_ids.size(); ++i)
-        if (std::find(unmasked.begin(), unmasked.end(), chat_.input_ids[i]) != unmasked.end())
-          chat_.labels[i] = chat_.input_ids[i];
-    }
-    return std::move(chat_);
+    EncodedChat chat;
+    chat.prompt = std::string(format_.begin) + text_;
+    if (!format_.begin.empty()) chat.input_ids.push_back(*tokenizer_.id_of(format_.begin));
+    chat.labels.resize(chat.input_ids.size(), kIgnoredLabel);
+    const Encoding encoding = tokenizer_.encode_with_starts(text_);
+    chat.input_ids.insert(chat.input_ids.end(), encoding.ids.begin(), encoding.ids.end());
+    const bool whole = mode == LabelMode::faithful && format_.faithful_whole_turns;
+    for (std::size_t i = 0; i < encoding.ids.size(); ++i)
+      chat.labels.push_back(is_supervised(static_cast<std::size_t>(encoding.starts[i]), whole) ? encoding.ids[i]
+                                                                                               : kIgnoredLabel);
+    if (mode == LabelMode::faithful) unmask_structure(chat);
+    return chat;
   }
 
  private:
-  /// Supervises, in an answering turn, what starts at byte `begin` or later, up to the last end-of-turn token. A token
-  /// that the answer shares with its header (two line feeds in one) starts before it and stays masked.
-  void append(const std::string& text, bool answers, std::size_t begin) {
-    chat_.prompt += text;
-    const Encoding encoding = tokenizer_.encode_with_starts(text);
-    std::size_t last = answers ? encoding.ids.size() : 0;
-    while (last > 0 && encoding.ids[last - 1] != end_of_turn_) --last;
-    for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
-      const std::int64_t id = encoding.ids[i];
-      const bool supervised = i < last && encoding.starts[i] >= static_cast<std::int64_t>(begin);
-      chat_.input_ids.push_back(id);
-      chat_.labels.push_back(supervised ? id : kIgnoredLabel);
-      whole_turns_.push_back(answers ? id : kIgnoredLabel);
-    }
+  /// Of a token that starts at byte `start`. One that an answer shares with its header (two line feeds in one) starts
+  /// before the answer and stays masked.
+  bool is_supervised(std::size_t start, bool whole_turns) const {
+    return std::any_of(answers_.begin(), answers_.end(), [&](const Answer& answer) {
+      return whole_turns ? start >= answer.header && start < answer.next : start >= answer.text && start < answer.end;
+    });
+  }
+
+  void unmask_structure(EncodedChat& chat) const {
+    const auto unmasked = structural_ids(format_, tokenizer_);
+    for (std::size_t i = 0; i < chat.input_ids.size(); ++i)
+      if (std::find(unmasked.begin(), unmasked.end(), chat.input_ids[i]) != unmasked.end())
+        chat.labels[i] = chat.input_ids[i];
   }
 
   const ChatFormat& format_;
   const Tokenizer& tokenizer_;
-  std::int64_t end_of_turn_ = 0;
-  EncodedChat chat_;
-  std::vector<std::int64_t> whole_turns_;
+  std::string text_;
+  std::vector<Answer> answers_;
 };
 
 }  // namespace
@@ -179,7 +243,6 @@ std::span<const Turn> ChatTemplate::kept(std::span<const Turn> turns) {
 
 EncodedChat ChatTemplate::encode(const Tokenizer& tokenizer, std::span<const Turn> turns, LabelMode mode) const {
   Writer writer(*format_, tokenizer);
-  writer.add_system();
   for (const Turn& turn : kept(turns)) writer.add_turn(turn);
   return writer.finish(mode);
 }
@@ -187,7 +250,6 @@ EncodedChat ChatTemplate::encode(const Tokenizer& tokenizer, std::span<const Tur
 EncodedChat ChatTemplate::encode_for_generation(const Tokenizer& tokenizer, std::span<const Turn> turns) const {
   if (!turns.empty() && turns.back().role == Role::assistant) turns = turns.first(turns.size() - 1);
   Writer writer(*format_, tokenizer);
-  writer.add_system();
   for (const Turn& turn : kept(turns)) writer.add_turn(turn);
   writer.open_answer();
   EncodedChat chat = writer.finish(LabelMode::clean);

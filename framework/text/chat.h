@@ -33,25 +33,32 @@ struct EncodedChat {
   std::vector<std::int64_t> labels;
 };
 
-/// The pieces of a template. A turn is header_open + role + header_close + text + end_of_turn + after_turn.
+/// The pieces of a template, written one after another: begin, preamble, then for each turn user_open + text +
+/// user_close, or answer_open + answer_lead + text + answer_tail + end_of_turn + after_answer.
 struct ChatFormat {
   std::string_view name;
-  std::string_view begin;   ///< before the first turn, e.g. "<|begin_of_text|>"
-  std::string_view system;  ///< text of the system turn
-  std::string_view header_open;
-  std::string_view header_close;
+  std::string_view begin;     ///< one token before all else, or none
+  std::string_view preamble;  ///< the system's turn
+  std::string_view user_open;
+  std::string_view user_close;
+  std::string_view answer_open;  ///< where generation starts
+  std::string_view answer_lead;  ///< supervised with the answer
+  std::string_view answer_tail;  ///< likewise
   std::string_view end_of_turn;  ///< one token; supervised after an answer
-  std::string_view after_turn;
+  std::string_view after_answer;
   std::string_view image;     ///< what `<image>` is written as
   bool moves_image_to_front;  ///< a lone `<image>` goes before its turn's text (LLaVA preprocess_multimodal)
   bool trims;                 ///< white space around a turn's text is dropped
+  bool faithful_whole_turns;  ///< the released code supervises an answer's header and what follows it too
+  std::span<const std::string_view> tokens;      ///< names that the tokenizer must have
   std::span<const std::string_view> structural;  ///< token names supervised everywhere in faithful mode
 };
 
-/// One template. Turns are tokenised one by one, as LLaVA does; a leading turn that is not the user's is left out.
+/// One template. The whole conversation is tokenised at once; a leading turn that is not the user's is left out.
 class ChatTemplate {
  public:
-  /// "qwen_1_5" (LLaVA-OneVision), "llama_3" (LLaVA-NeXT), "qwen2_5_vl". Throws Error(config_unsupported) listing them.
+  /// "qwen_1_5" (LLaVA-OneVision), "llama_3", "vicuna" and "mistral" (LLaVA-NeXT; "vicuna" LLaVA-1.5 too),
+  /// "qwen2_5_vl". Throws Error(config_unsupported) listing them.
   static ChatTemplate named(std::string_view name);
 
   /// The whole conversation, for training. An `<image>` is one id here; expanding it to visual tokens comes later.

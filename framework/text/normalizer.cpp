@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unicode normal forms through ICU, skipped where the bytes alone show that nothing changes.
+// Unicode normal forms through ICU are skipped where the bytes alone show that nothing changes.
 #include "framework/text/normalizer.h"
 
 #include <unicode/bytestream.h>
+#include <unicode/edits.h>
 #include <unicode/normalizer2.h>
 #include <unicode/stringpiece.h>
 
@@ -46,25 +47,52 @@ bool plainly_normal(std::string_view text, UnicodeForm form) {
   return std::all_of(text.begin(), text.end(), [&](char c) { return static_cast<unsigned char>(c) < limit; });
 }
 
+/// The byte of the old text that each byte of the new one comes from; a stretch that changed comes from its first byte.
+std::vector<std::uint32_t> sources_of(const icu::Edits& edits) {
+  std::vector<std::uint32_t> sources;
+  UErrorCode status = U_ZERO_ERROR;
+  for (icu::Edits::Iterator edit = edits.getFineIterator(); edit.next(status);)
+    for (int32_t i = 0; i < edit.newLength(); ++i)
+      sources.push_back(static_cast<std::uint32_t>(edit.sourceIndex() + (edit.hasChange() ? 0 : i)));
+  return sources;
+}
+
+void normalise(UnicodeForm form, TrackedText& text) {
+  if (plainly_normal(text.view(), form)) return;
+  const std::string_view old = text.view();
+  std::string result;
+  icu::Edits edits;
+  icu::StringByteSink<std::string> sink(&result, static_cast<int32_t>(old.size()));
+  UErrorCode status = U_ZERO_ERROR;
+  instance_of(form).normalizeUTF8(0, icu::StringPiece(old.data(), static_cast<int32_t>(old.size())), sink,
+                                  text.tracks() ? &edits : nullptr, status);
+  if (U_FAILURE(status))
+    throw Error(
+        ErrorKind::data_invalid,
+        {"text cannot be brought to its Unicode normal form", {}, u_errorName(status), "check the text's encoding"});
+  text.rewrite(std::move(result), text.tracks() ? sources_of(edits) : std::vector<std::uint32_t>());
+}
+
 }  // namespace
 
-std::string_view Normalizer::apply(std::string_view text, std::string& buffer) const {
-  std::string result;
-  for (const UnicodeForm form : forms_) {
-    if (plainly_normal(text, form)) continue;
-    result.clear();
-    icu::StringByteSink<std::string> sink(&result, static_cast<int32_t>(text.size()));
-    UErrorCode status = U_ZERO_ERROR;
-    instance_of(form).normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr,
-                                    status);
-    if (U_FAILURE(status))
-      throw Error(
-          ErrorKind::data_invalid,
-          {"text cannot be brought to its Unicode normal form", {}, u_errorName(status), "check the text's encoding"});
-    std::swap(buffer, result);
-    text = buffer;
+void Normalizer::add(UnicodeForm form) {
+  steps_.push_back({Kind::form, form, {}, {}});
+}
+
+void Normalizer::add_prefix(std::string prefix) {
+  steps_.push_back({.kind = Kind::prefix, .from = {}, .to = std::move(prefix)});
+}
+
+void Normalizer::add_replacement(std::string from, std::string to) {
+  steps_.push_back({.kind = Kind::replacement, .from = std::move(from), .to = std::move(to)});
+}
+
+void Normalizer::apply(TrackedText& text) const {
+  for (const Step& step : steps_) {
+    if (step.kind == Kind::form) normalise(step.form, text);
+    if (step.kind == Kind::prefix && !text.view().empty()) text.prepend(step.to);
+    if (step.kind == Kind::replacement) text.replace_all(step.from, step.to);
   }
-  return text;
 }
 
 }  // namespace retain::framework

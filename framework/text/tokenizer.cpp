@@ -39,21 +39,41 @@ Tokenizer Tokenizer::load(const std::filesystem::path& path) {
 }
 
 void Tokenizer::encode_section(std::string_view text, std::size_t offset, Encoding& encoding, bool with_starts) const {
-  std::string buffer;
-  const std::string_view normal = parts_->normalizer.apply(text, buffer);
-  auto* starts = with_starts ? &encoding.starts : nullptr;
-  for (const TextSection& section : parts_->normalized_finder.split(normal)) {
-    const auto base = static_cast<std::int64_t>(offset + section.begin);
+  TrackedText normal(text, with_starts);
+  parts_->normalizer.apply(normal);
+  for (const TextSection& section : parts_->normalized_finder.split(normal.view())) {
+    const std::size_t known = encoding.starts.size();
     if (section.id >= 0) {
       encoding.ids.push_back(section.id);
-      if (starts != nullptr) starts->push_back(base);
-      continue;
+      if (with_starts) encoding.starts.push_back(0);
+    } else {
+      const std::string_view words = normal.view().substr(section.begin, section.end - section.begin);
+      encode_words(words, offset + section.begin == 0, encoding, with_starts);
     }
-    parts_->pretokenizer.split(
-        normal.substr(section.begin, section.end - section.begin), [&](std::string_view word, std::size_t start) {
-          parts_->encoder->encode(word, encoding.ids, starts, base + static_cast<std::int64_t>(start));
-        });
+    for (std::size_t i = known; i < encoding.starts.size(); ++i) {
+      const std::size_t place = section.begin + static_cast<std::size_t>(encoding.starts[i]);
+      encoding.starts[i] = static_cast<std::int64_t>(offset + normal.origin(place));
+    }
   }
+}
+
+void Tokenizer::encode_words(std::string_view text, bool at_beginning, Encoding& encoding, bool with_starts) const {
+  auto* starts = with_starts ? &encoding.starts : nullptr;
+  if (!parts_->metaspace) {
+    parts_->pretokenizer.split(text, [&](std::string_view word, std::size_t start) {
+      parts_->encoder->encode(word, encoding.ids, starts, static_cast<std::int64_t>(start));
+    });
+    return;
+  }
+  TrackedText marked(text, with_starts);
+  parts_->metaspace->apply(marked, at_beginning);
+  const std::vector<std::size_t> cuts = parts_->metaspace->cuts(marked.view(), parts_->cuts_runs);
+  const std::size_t known = encoding.starts.size();
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
+    parts_->encoder->encode(marked.view().substr(cuts[i], cuts[i + 1] - cuts[i]), encoding.ids, starts,
+                            static_cast<std::int64_t>(cuts[i]));
+  for (std::size_t i = known; i < encoding.starts.size(); ++i)
+    encoding.starts[i] = static_cast<std::int64_t>(marked.origin(static_cast<std::size_t>(encoding.starts[i])));
 }
 
 void Tokenizer::encode_into(std::string_view text, Encoding& encoding, bool with_starts) const {
@@ -86,6 +106,13 @@ Encoding Tokenizer::encode_with_starts(std::string_view text) const {
 }
 
 std::string Tokenizer::decode(std::span<const std::int64_t> ids, bool skip_special) const {
+  if (parts_->decoder) {
+    std::vector<std::string> tokens;
+    for (const std::int64_t id : ids)
+      if (parts_->names.has(id) && (!skip_special || !parts_->is_special(id)))
+        tokens.emplace_back(parts_->names.bytes_of(id));
+    return parts_->decoder->decode(std::move(tokens));
+  }
   std::string bytes;
   for (const std::int64_t id : ids)
     if (!skip_special || !parts_->is_special(id)) bytes += parts_->bytes.bytes_of(id);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text to token ids and back, exactly as the Hugging Face tokenizers library does it for byte-level BPE.
+// Text to token ids and back, exactly as the Hugging Face tokenizers library does it for BPE.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -17,12 +17,12 @@ struct TokenizerParts;
 /// Ids with the place each came from.
 struct Encoding {
   std::vector<std::int64_t> ids;
-  /// For each id the byte where it starts. Exact for text that the normaliser leaves alone; a run of text that it
-  /// changes is counted in its normalised form, from the run's own start.
+  /// For each id the byte of the text where it starts; what a normaliser changed starts where the change does.
   std::vector<std::int64_t> starts;
 };
 
-/// Byte-level BPE tokenizer of a model directory. All const members may be called from several threads at once.
+/// BPE tokenizer of a model directory: byte-level (Qwen2, LLaMA-3, GPT-2), or over characters with spaces as a mark and
+/// bytes for the rest (LLaMA-2, Vicuna, Mistral). All const members may be called from several threads at once.
 class Tokenizer {
  public:
   /// Loads `path`: a tokenizer.json, or a folder holding tokenizer.json, or vocab.json with merges.txt (Qwen2 and GPT-2
@@ -66,6 +66,7 @@ class Tokenizer {
  private:
   explicit Tokenizer(std::unique_ptr<TokenizerParts> parts);
   void encode_section(std::string_view text, std::size_t offset, Encoding& encoding, bool with_starts) const;
+  void encode_words(std::string_view text, bool at_beginning, Encoding& encoding, bool with_starts) const;
   void encode_into(std::string_view text, Encoding& encoding, bool with_starts) const;
   std::unique_ptr<TokenizerParts> parts_;
 };

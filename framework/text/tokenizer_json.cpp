@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json: every field is checked, and what is not byte-level BPE is refused by name.
+// tokenizer.json: every field is checked, and what is neither byte-level BPE nor BPE over characters with a mark for
+// spaces is refused by name.
 #include <algorithm>
 #include <set>
 
@@ -9,6 +10,9 @@
 
 namespace retain::framework {
 namespace {
+
+/// How SentencePiece's vocabularies write a space: U+2581.
+constexpr std::string_view kMark = "\xE2\x96\x81";
 
 /// The `type` of a component; "" for null.
 std::string type_of(const json::value* component) {
@@ -37,13 +41,23 @@ class Reader {
     if (root == nullptr) invalid("the top level", "an object");
     const auto* model = member(*root, "model");
     if (model == nullptr || !model->is_object()) invalid("`model`", "an object");
-    read_model(model->get_object());
     read_normalizer(member(*root, "normalizer"));
-    bool byte_level = false;
-    read_pretokenizer(member(*root, "pre_tokenizer"), byte_level);
-    if (!byte_level)
-      unsupported("pre_tokenizer", type_of(member(*root, "pre_tokenizer")), "ByteLevel, alone or last in a Sequence");
-    read_decoder(member(*root, "decoder"));
+    const auto* pretokenizer = member(*root, "pre_tokenizer");
+    if (!read_metaspace(pretokenizer)) {
+      bool byte_level = false;
+      read_pretokenizer(pretokenizer, byte_level);
+      if (!byte_level)
+        unsupported(
+            "pre_tokenizer", type_of(pretokenizer),
+            "ByteLevel, alone or last in a Sequence; Metaspace; or none after a normalizer that replaces spaces");
+    }
+    read_model(model->get_object());
+    if (parts_->metaspace) {
+      parts_->decoder.emplace();
+      read_character_decoder(member(*root, "decoder"));
+    } else {
+      read_byte_decoder(member(*root, "decoder"));
+    }
     read_added(member(*root, "added_tokens"));
     return std::move(parts_);
   }
@@ -56,10 +70,9 @@ class Reader {
                                                "download the model's tokenizer.json again"});
   }
   [[noreturn]] void unsupported(const std::string& part, const std::string& found, const std::string& expected) const {
-    throw Error(
-        ErrorKind::tokenizer_unsupported,
-        {origin_ + ": this kind of " + part + " is not one that Retain has", expected, found.empty() ? "none" : found,
-         "use a model with a byte-level BPE tokenizer (Qwen2, LLaMA-3, GPT-2)"});
+    throw Error(ErrorKind::tokenizer_unsupported,
+                {origin_ + ": this kind of " + part + " is not one that Retain has", expected,
+                 found.empty() ? "none" : found, "use a model with a BPE tokenizer (Qwen2, LLaMA, Mistral, GPT-2)"});
   }
 
   void read_model(const json::object& model) {
@@ -73,20 +86,22 @@ class Reader {
     if (const auto* dropout = member(model, "dropout");
         dropout != nullptr && json::serialize(*dropout) != "0E0" && json::serialize(*dropout) != "0")
       unsupported("model (dropout)", json::serialize(*dropout), "none");
-    if (flag(model, "byte_fallback", false)) unsupported("model (byte_fallback)", "true", "false");
+    MergeRules rules;
+    rules.byte_fallback = flag(model, "byte_fallback", false);
+    if (rules.byte_fallback && !parts_->metaspace) unsupported("byte-level model (byte_fallback)", "true", "false");
     const auto* vocab = member(model, "vocab");
     const auto* merges = member(model, "merges");
     if (vocab == nullptr || !vocab->is_object()) invalid("`model.vocab`", "an object of token names and ids");
     if (merges == nullptr || !merges->is_array()) invalid("`model.merges`", "a list of merges");
     VocabularyBuilder builder(*parts_, origin_);
     builder.add_tokens(vocab->get_object());
-    std::optional<std::string_view> unknown;
     if (const auto* token = member(model, "unk_token")) {
       if (!token->is_string()) invalid("`model.unk_token`", "a string or null");
-      unknown = token->get_string();
+      rules.unknown = token->get_string();
     }
-    builder.start_merges(merges->get_array().size(), flag(model, "ignore_merges", false), unknown,
-                         flag(model, "fuse_unk", false));
+    rules.ignore_merges = flag(model, "ignore_merges", false);
+    rules.fuse_unknown = flag(model, "fuse_unk", false);
+    builder.start_merges(merges->get_array().size(), rules);
     for (const auto& merge : merges->get_array()) builder.add_merge(merge);
     builder.finish();
   }
@@ -98,7 +113,14 @@ class Reader {
     if (type == "NFD") return parts_->normalizer.add(UnicodeForm::nfd);
     if (type == "NFKC") return parts_->normalizer.add(UnicodeForm::nfkc);
     if (type == "NFKD") return parts_->normalizer.add(UnicodeForm::nfkd);
-    if (type != "Sequence") unsupported("normalizer", type, "NFC, NFD, NFKC, NFKD, a Sequence of them, or null");
+    if (type == "Prepend") return parts_->normalizer.add_prefix(text_at(normalizer->get_object(), "prepend"));
+    if (type == "Replace") {
+      const auto [from, to] = replacement_of(normalizer->get_object());
+      if (from == " " && to == kMark) marks_spaces_ = true;
+      return parts_->normalizer.add_replacement(from, to);
+    }
+    if (type != "Sequence")
+      unsupported("normalizer", type, "NFC, NFD, NFKC, NFKD, Prepend, Replace, a Sequence of them, or null");
     for (const auto& item : items(normalizer->get_object(), "normalizers")) read_normalizer(&item);
   }
 
@@ -141,7 +163,37 @@ class Reader {
                                    name == "Isolated" ? SplitBehavior::isolated : SplitBehavior::removed);
   }
 
-  void read_decoder(const json::value* decoder) {
+  /// Words of characters: after a Metaspace pre_tokenizer, or none where the normalizer has written spaces as marks.
+  bool read_metaspace(const json::value* pretokenizer) {
+    if (pretokenizer == nullptr) {
+      if (marks_spaces_) parts_->metaspace.emplace(std::string(kMark), Metaspace::Prefix::never, false);
+      return marks_spaces_;
+    }
+    if (type_of(pretokenizer) == "Sequence") {
+      const auto& steps = items(pretokenizer->get_object(), "pretokenizers");
+      return steps.size() == 1 && read_metaspace(&steps.front());
+    }
+    if (type_of(pretokenizer) != "Metaspace") return false;
+    const auto& object = pretokenizer->get_object();
+    const std::string scheme = prefix_scheme(object);
+    const auto prefix = scheme == "always"  ? Metaspace::Prefix::always
+                        : scheme == "first" ? Metaspace::Prefix::first
+                                            : Metaspace::Prefix::never;
+    parts_->metaspace.emplace(text_at(object, "replacement"), prefix, flag(object, "split", true));
+    return true;
+  }
+
+  /// "always", "first" or "never"; older files have a flag instead.
+  std::string prefix_scheme(const json::object& metaspace) const {
+    if (member(metaspace, "prepend_scheme") == nullptr)
+      return flag(metaspace, "add_prefix_space", true) ? "always" : "never";
+    const std::string scheme = text_at(metaspace, "prepend_scheme");
+    if (scheme != "always" && scheme != "first" && scheme != "never")
+      unsupported("Metaspace (prepend_scheme)", scheme, "always, first or never");
+    return scheme;
+  }
+
+  void read_byte_decoder(const json::value* decoder) {
     const std::string type = type_of(decoder);
     if (type == "ByteLevel") return;
     if (type == "Sequence") {
@@ -149,6 +201,54 @@ class Reader {
       if (parts.size() == 1 && type_of(&parts.front()) == "ByteLevel") return;
     }
     unsupported("decoder", type, "ByteLevel");
+  }
+
+  void read_character_decoder(const json::value* decoder) {
+    const std::string type = type_of(decoder);
+    TokenDecoder& steps = *parts_->decoder;
+    if (type == "Sequence") {
+      for (const auto& item : items(decoder->get_object(), "decoders")) read_character_decoder(&item);
+    } else if (type == "Replace") {
+      const auto [from, to] = replacement_of(decoder->get_object());
+      steps.add_replacement(from, to);
+    } else if (type == "ByteFallback") {
+      steps.add_byte_fallback();
+    } else if (type == "Fuse") {
+      steps.add_fuse();
+    } else if (type == "Strip") {
+      const auto& strip = decoder->get_object();
+      steps.add_strip(text_at(strip, "content"), count_at(strip, "start"), count_at(strip, "stop"));
+    } else if (type == "Metaspace") {
+      const auto& metaspace = decoder->get_object();
+      steps.add_metaspace(text_at(metaspace, "replacement"), prefix_scheme(metaspace) != "never");
+    } else {
+      unsupported("decoder", type, "Replace, ByteFallback, Fuse, Strip, Metaspace, or a Sequence of them");
+    }
+  }
+
+  /// The `pattern`, a literal string, and the `content` of a Replace.
+  std::pair<std::string, std::string> replacement_of(const json::object& replace) const {
+    const auto* pattern = member(replace, "pattern");
+    const auto* object = pattern == nullptr ? nullptr : pattern->if_object();
+    if (object == nullptr) invalid("the `pattern` of a Replace", "{\"String\": text}");
+    if (object->contains("Regex")) unsupported("Replace", json::serialize(*pattern), "a literal string");
+    const auto* content = member(replace, "content");
+    if (content == nullptr || !content->is_string()) invalid("the `content` of a Replace", "a string");
+    return {text_at(*object, "String"), std::string(content->get_string())};
+  }
+
+  std::string text_at(const json::object& object, std::string_view key) const {
+    const auto* value = member(object, key);
+    if (value == nullptr || !value->is_string() || value->get_string().empty())
+      invalid("`" + std::string(key) + "`", "a string that is not empty");
+    return std::string(value->get_string());
+  }
+
+  std::int64_t count_at(const json::object& object, std::string_view key) const {
+    const auto* value = member(object, key);
+    if (value == nullptr || !value->is_int64() || value->get_int64() < 0)
+      invalid("`" + std::string(key) + "`", "a number from 0");
+    return value->get_int64();
   }
 
   void read_added(const json::value* added) {
@@ -176,6 +276,7 @@ class Reader {
 
   const std::string& origin_;
   std::unique_ptr<TokenizerParts> parts_;
+  bool marks_spaces_ = false;  ///< the normalizer writes spaces as kMark
 };
 
 }  // namespace

@@ -12,19 +12,26 @@
 #include "framework/text/added_tokens.h"
 #include "framework/text/byte_level.h"
 #include "framework/text/byte_pair_encoder.h"
+#include "framework/text/metaspace.h"
 #include "framework/text/normalizer.h"
 #include "framework/text/pretokenizer.h"
+#include "framework/text/token_decoder.h"
 #include "framework/text/token_table.h"
 
 namespace retain::framework {
 
+/// Byte-level BPE writes words in the alphabet of its bytes; the other kind in characters, with spaces as a mark.
 struct TokenizerParts {
   ByteLevelAlphabet alphabet;
-  TokenTable names;  ///< every token as the file spells it
-  TokenTable bytes;  ///< the raw bytes of the same ids; only what words can become is found
+  TokenTable names;   ///< every token as the file spells it
+  TokenTable bytes;   ///< the raw bytes of the same ids; only what byte-level words can become is found
+  TokenTable pieces;  ///< the vocabulary as it is spelled, where words are made of characters; else empty
   std::optional<BytePairEncoder> encoder;
   Normalizer normalizer;
-  PreTokenizer pretokenizer;
+  PreTokenizer pretokenizer;            ///< of byte-level words
+  std::optional<Metaspace> metaspace;   ///< of the others; set exactly when words are made of characters
+  bool cuts_runs = false;               ///< no merge crosses from another character to a mark (Metaspace::cuts)
+  std::optional<TokenDecoder> decoder;  ///< absent: tokens are bytes
   std::vector<AddedToken> added;
   AddedTokenFinder raw_finder;         ///< added tokens sought in the text as it is
   AddedTokenFinder normalized_finder;  ///< added tokens sought after normalisation

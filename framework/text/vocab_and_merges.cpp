@@ -59,8 +59,7 @@ std::unique_ptr<TokenizerParts> read_vocab_and_merges(const std::filesystem::pat
   VocabularyBuilder builder(*parts, folder.string());
   builder.add_tokens(vocab.get_object());
   const std::string merges = read_file(folder / "merges.txt");
-  builder.start_merges(static_cast<std::size_t>(std::count(merges.begin(), merges.end(), '\n')), false, std::nullopt,
-                       false);
+  builder.start_merges(static_cast<std::size_t>(std::count(merges.begin(), merges.end(), '\n')), {});
   add_merge_lines(builder, merges);
   builder.finish();
   return parts;

@@ -20,7 +20,9 @@ void VocabularyBuilder::invalid(std::string what, std::string expected, std::str
 }
 
 void VocabularyBuilder::add_tokens(const json::object& vocab) {
+  parts_.cuts_runs = true;
   parts_.names.reserve(vocab.size());
+  if (parts_.metaspace) parts_.pieces.reserve(vocab.size());
   parts_.bytes.reserve(vocab.size());
   for (const auto& [name, value] : vocab) {
     const std::int64_t id = value.is_int64() ? value.get_int64() : -1;
@@ -30,8 +32,9 @@ void VocabularyBuilder::add_tokens(const json::object& vocab) {
     if (!parts_.names.add(name, static_cast<std::int32_t>(id)))
       invalid("two tokens have id " + std::to_string(id), "one token an id",
               std::string(parts_.names.bytes_of(id)) + " and " + std::string(name));
-    const auto bytes = parts_.alphabet.decode(name);
-    if (bytes.has_value()) {
+    if (parts_.metaspace) {
+      add_piece(name, static_cast<std::int32_t>(id));
+    } else if (const auto bytes = parts_.alphabet.decode(name)) {
       parts_.bytes.add(*bytes, static_cast<std::int32_t>(id));
     } else {
       parts_.bytes.add_hidden(name, static_cast<std::int32_t>(id));
@@ -40,11 +43,28 @@ void VocabularyBuilder::add_tokens(const json::object& vocab) {
   if (vocab.empty()) invalid("the vocabulary is empty", "at least one token", "none");
 }
 
-void VocabularyBuilder::start_merges(std::size_t count, bool ignore_merges, std::optional<std::string_view> unknown,
-                                     bool fuse_unknown) {
+void VocabularyBuilder::add_piece(std::string_view name, std::int32_t id) {
+  const std::string_view mark = parts_.metaspace->mark();
+  parts_.pieces.add(name, id);
+  if (const int byte = byte_of_token(name); byte >= 0) {
+    parts_.bytes.add_hidden(std::string(1, static_cast<char>(byte)), id);
+    return;
+  }
+  TrackedText text(name);
+  text.replace_all(mark, " ");
+  parts_.bytes.add_hidden(text.view(), id);
+  for (std::size_t at = name.find(mark, 1); at != std::string_view::npos; at = name.find(mark, at + 1))
+    if (!name.substr(0, at).ends_with(mark)) parts_.cuts_runs = false;
+}
+
+void VocabularyBuilder::start_merges(std::size_t count, const MergeRules& rules) {
   BytePairEncoder::Unknown policy;
-  if (unknown.has_value()) policy = {token(*unknown), fuse_unknown};
-  parts_.encoder.emplace(parts_.bytes, ignore_merges, policy);
+  if (rules.unknown.has_value()) policy = {token(*rules.unknown), rules.fuse_unknown};
+  using Units = BytePairEncoder::Units;
+  const Units units = !parts_.metaspace     ? Units::bytes
+                      : rules.byte_fallback ? Units::characters_or_bytes
+                                            : Units::characters;
+  parts_.encoder.emplace(parts_.metaspace ? parts_.pieces : parts_.bytes, units, rules.ignore_merges, policy);
   parts_.encoder->reserve(count);
 }
 

@@ -78,7 +78,7 @@ void add_tokenize(CLI::App& app, Action& action) {
   command->add_option("--records", options->records, "Show the tokens and labels of a data file's records instead");
   command->add_option("--images", options->images, "Root of the records' image paths")->needs("--records");
   command->add_option("--mode", options->mode, "Label mask: clean or faithful")->needs("--records");
-  command->add_option("--chat", options->chat, "Chat template: qwen_1_5, llama_3 or qwen2_5_vl")->needs("--records");
+  command->add_option("--chat", options->chat, "Chat template: qwen_1_5, llama_3, vicuna, mistral or qwen2_5_vl")->needs("--records");
   command->callback([&action, options] {
     action = [options](const Session& session) { return session.is_root() ? tokenize(*options) : 0; };
   });
