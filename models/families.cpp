@@ -3,6 +3,7 @@
 #include <array>
 
 #include "framework/base/error.h"
+#include "models/llava_next/family.h"
 #include "models/llava_onevision/family.h"
 #include "models/lmm/family.h"
 #include "models/qwen2_5_vl/family.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::array kFamilies{
     &llava_onevision::kFamily,
+    &llava_next::kFamily,
     &qwen2_5_vl::kFamily,
 };
 

@@ -40,6 +40,9 @@ struct ModelPictures {
 ProcessorSettings read_processor_settings(const std::filesystem::path& directory,
                                           const std::optional<ModelPictures>& model = std::nullopt);
 
+/// The settings that follow from a model's configuration alone.
+ProcessorSettings settings_for(const ModelPictures& model);
+
 /// True where read_processor_settings() needs no `model`.
 bool has_processor_file(const std::filesystem::path& directory);
 

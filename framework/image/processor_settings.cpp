@@ -80,11 +80,15 @@ ProcessorSettings read_processor_settings(const std::filesystem::path& directory
   if (!model)
     throw Error(ErrorKind::io, {"no image processor in " + directory.string(), "preprocessor_config.json",
                                 "no such file", "copy it from the model's repository"});
+  return settings_for(*model);
+}
+
+ProcessorSettings settings_for(const ModelPictures& model) {
   ProcessorSettings settings;
-  settings.size = settings.cut = model->tile;
-  settings.pinpoints = model->pinpoints;
-  settings.mean = model->clip ? kClipMean : std::array<double, 3>{0.5, 0.5, 0.5};
-  settings.std = model->clip ? kClipStd : std::array<double, 3>{0.5, 0.5, 0.5};
+  settings.size = settings.cut = model.tile;
+  settings.pinpoints = model.pinpoints;
+  settings.mean = model.clip ? kClipMean : std::array<double, 3>{0.5, 0.5, 0.5};
+  settings.std = model.clip ? kClipStd : std::array<double, 3>{0.5, 0.5, 0.5};
   return settings;
 }
 

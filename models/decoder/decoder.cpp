@@ -7,7 +7,7 @@ namespace retain::models {
 
 Decoder::Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
                  parallel::Communicator& group)
-    : rotary_{config.head_size, config.rope_theta, config.rope_sections} {
+    : rotary_{config.head_size, config.rope_theta, config.rope_sections, config.rope_scaling} {
   layers_.reserve(static_cast<std::size_t>(layers.size()));
   for (std::int64_t layer = layers.begin; layer < layers.end; ++layer)
     layers_.emplace_back(config, parameters, "language.layers." + std::to_string(layer), group);

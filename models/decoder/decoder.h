@@ -18,9 +18,10 @@ class Decoder {
   Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
           parallel::Communicator& group);
 
-  /// All layers over packed samples; positions_T is [T], or [3,T] for multimodal positions. With `recompute`, only each layer's input is kept for the backward pass.
-  at::Tensor forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const std::vector<std::int64_t>& starts,
-                     bool recompute) const;
+  /// All layers over packed samples; positions_T is [T], or [3,T] for multimodal positions. With `recompute`, only each
+  /// layer's input is kept for the backward pass.
+  at::Tensor forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
+                     const std::vector<std::int64_t>& starts, bool recompute) const;
 
   /// All layers over the new tokens of each sequence in `cache`; no gradient.
   at::Tensor forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,

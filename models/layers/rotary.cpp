@@ -2,6 +2,8 @@
 // (a, b) → (a·cos − b·sin, b·cos + a·sin) for the halves a, b of a head; the gradient turns by the opposite angle.
 #include "models/layers/rotary.h"
 
+#include <cmath>
+
 #include "framework/base/error.h"
 #include "framework/base/simd.h"
 
@@ -15,8 +17,9 @@ using torch::autograd::variable_list;
 
 /// Tokens [begin, end); `direction` is 1 or −1.
 template <typename Value>
-[[gnu::always_inline]] inline void turn(const Value* x, const float* cosine, const float* sine, Value* y, std::int64_t begin,
-                                        std::int64_t end, std::int64_t heads, std::int64_t half, float direction) {
+[[gnu::always_inline]] inline void turn(const Value* x, const float* cosine, const float* sine, Value* y,
+                                        std::int64_t begin, std::int64_t end, std::int64_t heads, std::int64_t half,
+                                        float direction) {
   for (std::int64_t token = begin; token < end; ++token) {
     const float* c = cosine + token * half;
     const float* s = sine + token * half;
@@ -89,16 +92,36 @@ at::Tensor positions_by_frequency(const at::Tensor& positions_T, const std::vect
   return positions_T.index_select(0, at::tensor(rows_C, positions_T.options())).t().contiguous();
 }
 
+/// Frequencies of fewer turns than low_freq_factor in the original context are divided by the factor, those of more
+/// than high_freq_factor stay, and between the two the result passes linearly from one to the other.
+at::Tensor scaled_as_llama3(const at::Tensor& frequencies_C, const RopeScaling& scaling) {
+  const at::Tensor wavelengths_C = at::reciprocal(frequencies_C) * (2 * M_PI);
+  const at::Tensor low_C = wavelengths_C > scaling.original_positions / scaling.low_freq_factor;
+  const at::Tensor high_C = wavelengths_C < scaling.original_positions / scaling.high_freq_factor;
+  const at::Tensor outer_C = at::where(low_C, frequencies_C / scaling.factor, frequencies_C);
+  const at::Tensor weight_C = (at::reciprocal(wavelengths_C) * scaling.original_positions - scaling.low_freq_factor) /
+                              (scaling.high_freq_factor - scaling.low_freq_factor);
+  const at::Tensor between_C = (1 - weight_C) * outer_C / scaling.factor + weight_C * outer_C;
+  return at::where(low_C.logical_or(high_C), outer_C, between_C);
+}
+
+at::Tensor frequencies(const RotarySettings& settings, const at::TensorOptions& as_float) {
+  if (settings.head_size % 2 != 0)
+    throw framework::Error(
+        framework::ErrorKind::config_unsupported,
+        {"rotary positions need an even head size", "an even number", std::to_string(settings.head_size), ""});
+  const at::Tensor exponents_C =
+      at::arange(0, settings.head_size, 2, as_float) / static_cast<double>(settings.head_size);
+  const at::Tensor plain_C = at::reciprocal(at::pow(settings.theta, exponents_C));
+  if (!settings.scaling) return plain_C;
+  return settings.scaling->kind == RopeScaling::Kind::llama3 ? scaled_as_llama3(plain_C, *settings.scaling)
+                                                             : plain_C / settings.scaling->factor;
+}
+
 }  // namespace
 
 RotaryTable rotary_table(const at::Tensor& positions_T, const RotarySettings& settings) {
-  const std::int64_t head_size = settings.head_size;
-  if (head_size % 2 != 0)
-    throw framework::Error(framework::ErrorKind::config_unsupported,
-                           {"rotary positions need an even head size", "an even number", std::to_string(head_size), ""});
-  const at::TensorOptions as_float = positions_T.options().dtype(at::kFloat);
-  const at::Tensor exponents_C = at::arange(0, head_size, 2, as_float) / static_cast<double>(head_size);
-  const at::Tensor frequencies_C = at::reciprocal(at::pow(settings.theta, exponents_C));
+  const at::Tensor frequencies_C = frequencies(settings, positions_T.options().dtype(at::kFloat));
   const at::Tensor angles_TC = positions_by_frequency(positions_T, settings.sections).to(at::kFloat) * frequencies_C;
   return {angles_TC.cos(), angles_TC.sin()};
 }

@@ -3,11 +3,53 @@
 
 #include <charconv>
 
+#include "models/decoder/text_config.h"
 #include "models/llava/original_parts.h"
 
 namespace retain::models::llava {
 
 namespace json = framework::json;
+
+namespace {
+
+const json::object kEmpty;
+
+std::int64_t read_image_token(const ConfigFields& fields, std::int64_t fallback, std::int64_t vocabulary) {
+  const char* key = fields.has("image_token_index") ? "image_token_index" : "image_token_id";
+  const std::int64_t token = fields.integer(key, fallback, 0);
+  if (token >= vocabulary) fields.refuse(key, "below vocab_size " + std::to_string(vocabulary), std::to_string(token));
+  return token;
+}
+
+}  // namespace
+
+VisionConfig read_tower(const ConfigFields& fields, std::string_view tower, std::optional<TowerDefaults> defaults) {
+  return tower == "clip" ? read_clip(fields, defaults.value_or(kClipBase))
+                         : read_siglip(fields, defaults.value_or(kSiglipBase));
+}
+
+LmmConfig read_transformers_parts(const ConfigFields& fields, const TransformersClass& defaults) {
+  LmmConfig config;
+  const ConfigFields text = fields.object("text_config").value_or(ConfigFields(kEmpty, fields.file(), "text_config."));
+  config.text = read_text_config(text, defaults.decoders, defaults.decoders.front());
+  config.text.tied_head = config.text.tied_head || fields.boolean("tie_word_embeddings", false);
+  const std::optional<ConfigFields> vision = fields.object("vision_config");
+  config.vision = vision ? read_tower(*vision, defaults.tower)
+                         : read_tower(ConfigFields(kEmpty, fields.file(), "vision_config."), defaults.tower,
+                                      defaults.tower_defaults);
+  const std::string strategy(defaults.select_strategy);
+  if (fields.text("vision_feature_select_strategy", strategy) != strategy)
+    fields.unsupported("vision_feature_select_strategy", strategy);
+  config.vision.unused_layers =
+      layers_above_feature(fields, "vision_feature_layer", config.vision, defaults.feature_layer);
+  config.projector_activation = fields.activation("projector_hidden_act", "gelu");
+  config.projector_bias = fields.boolean("multimodal_projector_bias", true);
+  config.image_token = read_image_token(fields, defaults.image_token, config.text.vocabulary);
+  config.eos_tokens = fields.integers("eos_token_id");
+  if (config.eos_tokens.empty()) config.eos_tokens = read_end_tokens(text, config.text.kind);
+  config.stored_dtype = read_dtype(fields.has("dtype") || fields.has("torch_dtype") ? fields : text);
+  return config;
+}
 
 std::optional<std::int64_t> read_max_tiles(const ConfigFields& fields, std::string_view key, std::string fallback) {
   const std::string text = fields.text(key, std::move(fallback));

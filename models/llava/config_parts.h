@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,10 +12,27 @@
 #include "framework/base/dtype.h"
 #include "models/lmm/config.h"
 #include "models/lmm/config_fields.h"
+#include "models/vision/vision_config.h"
 
 namespace retain::models::llava {
 
 using Pinpoints = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+/// What transformers' configuration classes of this build differ in.
+struct TransformersClass {
+  std::span<const std::string_view> decoders;  ///< kinds that text_config may name; the first where it names none
+  std::string_view tower;                      ///< "siglip" or "clip"
+  TowerDefaults tower_defaults;                ///< without a vision_config
+  std::int64_t image_token;
+  std::string_view select_strategy;
+  std::int64_t feature_layer;
+};
+
+/// The fields these classes share: decoder, tower, projector, image token, end tokens, dtype.
+LmmConfig read_transformers_parts(const ConfigFields& fields, const TransformersClass& defaults);
+
+/// A tower's own configuration. `tower`: "siglip" or "clip"; without `defaults` its class's.
+VisionConfig read_tower(const ConfigFields& fields, std::string_view tower, std::optional<TowerDefaults> defaults = {});
 
 /// "anyres_max_9" is 9, "anyres" no limit.
 std::optional<std::int64_t> read_max_tiles(const ConfigFields& fields, std::string_view key, std::string fallback);

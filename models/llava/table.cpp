@@ -23,15 +23,22 @@ void add_tower_layer(ParameterRows& rows, const VisionConfig& vision, const std:
 }
 
 void add_tower(ParameterRows& rows, const VisionConfig& vision) {
+  const std::vector<std::int64_t> vector{vision.hidden};
+  if (vision.class_token) rows.whole("vision.embeddings.class_embedding", vector);
   rows.whole("vision.embeddings.patch_embedding.weight",
              {vision.hidden, vision.channels, vision.patch_size, vision.patch_size});
-  rows.whole("vision.embeddings.patch_embedding.bias", {vision.hidden});
-  rows.whole("vision.embeddings.position_embedding.weight", {vision.patches(), vision.hidden});
+  if (vision.patch_bias) rows.whole("vision.embeddings.patch_embedding.bias", vector);
+  rows.whole("vision.embeddings.position_embedding.weight",
+             {vision.patches() + (vision.class_token ? 1 : 0), vision.hidden});
+  if (vision.pre_norm) {
+    rows.whole("vision.pre_layrnorm.weight", vector);
+    rows.whole("vision.pre_layrnorm.bias", vector);
+  }
   for (std::int64_t i = 0; i < vision.layers; ++i)
     add_tower_layer(rows, vision, "vision.encoder.layers." + std::to_string(i) + ".");
   if (!vision.has_post_norm) return;
-  rows.whole("vision.post_layernorm.weight", {vision.hidden});
-  rows.whole("vision.post_layernorm.bias", {vision.hidden});
+  rows.whole("vision.post_layernorm.weight", vector);
+  rows.whole("vision.post_layernorm.bias", vector);
 }
 
 }  // namespace
@@ -52,13 +59,14 @@ double vision_cost(const LmmConfig& config, const Workload& workload) {
   // A product [m,k]·[k,n] is 2mkn; attention over P positions of width d adds 4·P²·d.
   const VisionConfig& vision = config.vision;
   const auto patches = static_cast<double>(vision.patches());
+  const double rows = patches + (vision.class_token ? 1 : 0);
   const auto hidden = static_cast<double>(vision.hidden), width = static_cast<double>(vision.intermediate);
   const auto pixels = static_cast<double>(vision.channels * vision.patch_size * vision.patch_size);
   const auto text = static_cast<double>(config.text.hidden);
-  const double layer = 2 * patches * (4 * hidden * hidden + 2 * hidden * width) + 4 * patches * patches * hidden;
+  const double layer = 2 * rows * (4 * hidden * hidden + 2 * hidden * width) + 4 * rows * rows * hidden;
   const double projector = 2 * patches * (hidden * text + text * text);
   return static_cast<double>(workload.tiles) *
-         (2 * patches * pixels * hidden + static_cast<double>(vision.layers) * layer + projector);
+         (2 * patches * pixels * hidden + static_cast<double>(vision.computed_layers()) * layer + projector);
 }
 
 }  // namespace retain::models::llava

@@ -13,8 +13,7 @@ namespace retain::models::llava_onevision {
 LmmConfig read_transformers_config(const ConfigFields& fields, const std::filesystem::path& directory);
 
 /// The vision tower's own configuration comes from the folder `mm_vision_tower` names (relative to `directory`, or
-/// absolute) or, for a hub id, from a table of known towers. LLaVA deletes a SigLIP tower's last layer, whatever
-/// `mm_vision_select_layer` says, so one layer fewer than the tower's configuration is computed and stored.
+/// absolute) or, for a hub id, from a table of known towers.
 LmmConfig read_original_config(const ConfigFields& fields, const std::filesystem::path& directory);
 
 }  // namespace retain::models::llava_onevision

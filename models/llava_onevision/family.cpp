@@ -4,11 +4,11 @@
 #include <array>
 
 #include "models/llava/encoder.h"
+#include "models/llava/names.h"
 #include "models/llava/pictures.h"
 #include "models/llava/table.h"
 #include "models/llava_onevision/config.h"
 #include "models/llava_onevision/hub_files.h"
-#include "models/llava/names.h"
 
 namespace retain::models::llava_onevision {
 namespace {
@@ -18,7 +18,7 @@ constexpr std::array<ConfigStyle, 2> kStyles{{
     {"LlavaQwenForCausalLM", "llava_qwen", read_original_config},
 }};
 
-std::string_view chat_template(const LmmConfig&) {
+std::string_view chat_template(const LmmConfig&, const framework::Tokenizer&) {
   return "qwen_1_5";
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/lmm/config.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "framework/base/error.h"
@@ -17,9 +18,12 @@ using framework::ErrorKind;
 namespace {
 
 std::string supported() {
-  std::string list;
+  std::vector<std::string_view> names;
   for (const Family* family : families())
-    for (const ConfigStyle& style : family->styles) list += (list.empty() ? "" : ", ") + std::string(style.architecture);
+    for (const ConfigStyle& style : family->styles)
+      if (std::find(names.begin(), names.end(), style.architecture) == names.end()) names.push_back(style.architecture);
+  std::string list;
+  for (const std::string_view name : names) list += (list.empty() ? "" : ", ") + std::string(name);
   return list;
 }
 
@@ -37,6 +41,7 @@ LmmConfig read_fields(const ConfigFields& fields, const std::filesystem::path& d
   for (const Family* family : families())
     for (const ConfigStyle& style : family->styles) {
       if (wanted != (key == "architectures" ? style.architecture : style.model_type)) continue;
+      if (style.accepts && !style.accepts(fields)) continue;
       LmmConfig config = style.read(fields, directory);
       config.family = family->name;
       return config;

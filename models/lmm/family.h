@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/image/decode.h"
+#include "framework/text/tokenizer.h"
 #include "models/lmm/batch.h"
 #include "models/lmm/config.h"
 #include "models/lmm/config_fields.h"
@@ -31,6 +32,9 @@ struct ConfigStyle {
   std::string_view model_type;    ///< what `model_type` names, for files without `architectures`
   /// `directory`: where other files of the model are. LmmConfig::family is filled in by the caller.
   LmmConfig (*read)(const ConfigFields& fields, const std::filesystem::path& directory);
+  /// Tells apart the styles of several families that one architecture names; null: all files that name it are of this
+  /// style.
+  bool (*accepts)(const ConfigFields& fields) = nullptr;
 };
 
 struct Family {
@@ -39,7 +43,7 @@ struct Family {
   std::span<const Naming> namings;  ///< the hub's first
 
   /// The chat template of its data (framework/text/chat.h).
-  std::string_view (*chat_template)(const LmmConfig& config);
+  std::string_view (*chat_template)(const LmmConfig& config, const framework::Tokenizer& tokenizer);
   /// Appends the rows of what lies before the decoder, named "vision.*", "projector.*" and "image_newline".
   void (*add_vision_rows)(ParameterRows& rows, const LmmConfig& config);
   /// Floating-point operations of the tower and the projector on one sample.

@@ -38,7 +38,7 @@ void check_id(std::int64_t id, std::int64_t vocabulary, const Record& record) {
 SampleBuilder::SampleBuilder(const std::filesystem::path& directory, const LmmConfig& config, framework::LabelMode mode)
     : config_(config),
       tokenizer_(framework::Tokenizer::load(directory)),
-      chat_(framework::ChatTemplate::named(family_of(config).chat_template(config))),
+      chat_(framework::ChatTemplate::named(family_of(config).chat_template(config, tokenizer_))),
       pictures_(family_of(config).make_pictures(directory, config, alpha_of(mode))),
       mode_(mode),
       placeholder_(find_placeholder()) {}

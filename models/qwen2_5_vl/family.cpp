@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::array<ConfigStyle, 1> kStyles{{{"Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl", read_config}}};
 
-std::string_view chat_template(const LmmConfig&) {
+std::string_view chat_template(const LmmConfig&, const framework::Tokenizer&) {
   return "qwen2_5_vl";
 }
 

@@ -4,8 +4,6 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
-#include <vector>
-
 #include "models/lmm/config.h"
 #include "models/vision/tower.h"
 #include "models/vision/vit.h"
@@ -21,11 +19,9 @@ class Siglip final : public VisionTower {
   at::Tensor forward(const at::Tensor& tiles_NCSS) const override;
 
  private:
-  at::Tensor embed(const at::Tensor& tiles_NCSS) const;
-
-  VisionConfig config_;
-  at::Tensor patch_weight_, patch_bias_H_, position_PH_;
-  std::vector<VitLayer> layers_;
+  PatchEmbedding patches_;
+  at::Tensor position_PH_;
+  VitEncoder encoder_;
 };
 
 }  // namespace retain::models

@@ -16,7 +16,8 @@ std::int64_t square_side(const ConfigFields& fields, std::string_view key, std::
 }
 
 /// The fields that all towers share.
-VisionConfig read_tower(const ConfigFields& fields, const TowerDefaults& defaults, double norm_eps, const char* activation) {
+VisionConfig read_tower(const ConfigFields& fields, const TowerDefaults& defaults, double norm_eps,
+                        const char* activation) {
   VisionConfig vision;
   vision.hidden = fields.integer("hidden_size", defaults.hidden, 1, 1 << 20);
   vision.intermediate = fields.integer("intermediate_size", defaults.intermediate, 1, 1 << 22);
@@ -35,15 +36,42 @@ VisionConfig read_tower(const ConfigFields& fields, const TowerDefaults& default
   return vision;
 }
 
+/// `model_type` is that of a tower ("clip_vision_model"), or of the pair of image and text model that it is part of.
+void require_type(const ConfigFields& fields, const std::string& kind) {
+  const std::string tower = kind + "_vision_model";
+  if (const std::string type = fields.text("model_type", tower); type != tower && type != kind)
+    fields.unsupported("model_type", tower);
+}
+
 }  // namespace
 
 VisionConfig read_siglip(const ConfigFields& fields, const TowerDefaults& defaults) {
-  if (const std::string type = fields.text("model_type", "siglip_vision_model");
-      type != "siglip_vision_model" && type != "siglip")
-    fields.unsupported("model_type", "siglip_vision_model");
+  require_type(fields, "siglip");
   VisionConfig vision = read_tower(fields, defaults, 1e-6, "gelu_pytorch_tanh");
   vision.kind = "siglip";
   return vision;
+}
+
+VisionConfig read_clip(const ConfigFields& fields, const TowerDefaults& defaults) {
+  require_type(fields, "clip");
+  VisionConfig vision = read_tower(fields, defaults, 1e-5, "quick_gelu");
+  vision.kind = "clip";
+  vision.class_token = true;
+  vision.pre_norm = true;
+  vision.patch_bias = false;
+  return vision;
+}
+
+std::int64_t layers_above_feature(const ConfigFields& fields, std::string_view key, const VisionConfig& vision,
+                                  std::int64_t fallback) {
+  const std::vector<std::int64_t> list = fields.integers(key);
+  if (list.size() > 1) fields.unsupported(key, "the number of one layer");
+  // hidden_states holds what enters the first layer and what each layer gives: layers + 1 entries.
+  const std::int64_t entry = list.empty() ? fallback : list.front();
+  const std::int64_t computed = entry < 0 ? vision.layers + 1 + entry : entry;
+  if (computed < 0 || computed > vision.layers)
+    fields.refuse(key, "one of the tower's " + std::to_string(vision.layers + 1) + " hidden states");
+  return vision.layers - computed;
 }
 
 }  // namespace retain::models

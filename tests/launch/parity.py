@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`retain forward`, `retain generate` and `retain run` against the reference's figures: parity.py RETAIN RANKS TENSOR PIPELINE.
 
-Fixtures: tests/fixtures/models/llava_onevision (logits, losses, gradients, greedy tokens) and tests/fixtures/run (eight
-optimizer steps under every recipe), made with transformers 5.23 in float32. Bounds are those measured for that reference.
+Fixtures: every folder of tests/fixtures/models (logits, losses, gradients, greedy tokens; ids and pixels of the processor) and
+tests/fixtures/run (eight optimizer steps under every recipe), made with transformers 5.23 in float32. Bounds are those measured
+for that reference. The last lines are a table of the largest differences of each model.
 """
 import json
 import pathlib
@@ -14,7 +15,21 @@ import harness
 
 RETAIN, RANKS, TENSOR, PIPELINE = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 MESH = ["--tensor", TENSOR, "--pipeline", PIPELINE]
-FAMILY = json.loads((harness.MODEL / "manifest.json").read_text())
+
+
+class Family:
+    """One folder of reference figures: hub/, hf/ or orig/ with weights, cases/, manifest.json and key_names.json."""
+
+    def __init__(self, folder):
+        self.folder, self.name = folder, folder.name
+        self.cases = json.loads((folder / "manifest.json").read_text())["cases"]
+        self.key_names = json.loads((folder / "key_names.json").read_text())
+        self.namings = [n for n in ("hub", "hf", "orig") if list((folder / n).glob("*.safetensors"))]
+        self.model = folder / self.namings[0]
+
+    def tensors(self, case, what):
+        entry = self.cases[case][what]
+        return harness.read_safetensors(self.folder / "cases" / (entry["file"] if isinstance(entry, dict) else entry))
 
 
 def write_records(case, folder):
@@ -29,9 +44,9 @@ def write_records(case, folder):
     return path
 
 
-def check_logits(report, name, case, found):
+def check_logits(report, family, name, found):
     """Rows of the reference are [sample, position] pairs of a right-padded batch, flattened."""
-    expected = harness.read_safetensors(harness.MODEL / "cases" / f"{name}.expected.safetensors")
+    expected = family.tensors(name, "expected")
     (_, rows), (shape, logits) = expected["logits_row_index"], expected["logits_rows"]
     width = expected["logits_logsumexp"][0][1]
     for i, row in enumerate(rows):
@@ -40,23 +55,25 @@ def check_logits(report, name, case, found):
         if position >= size[0]:
             continue  # padding
         for column in range(shape[1]):
-            report.near("logits", values[position * size[1] + column], logits[i * shape[1] + column], 5e-5, f"{name} row {row}")
+            report.near(f"{family.name}: logits", values[position * size[1] + column], logits[i * shape[1] + column], 5e-5,
+                        f"{name} row {row}")
 
 
-def forward_case(report, name, case, naming, folder):
+def forward_case(report, family, name, naming, folder):
+    case = family.cases[name]
     out = pathlib.Path(folder) / "forward.safetensors"
     names = case["grad_names"] if case["grads"] else []
-    asked = {memory: FAMILY_NAMES[memory][naming] for memory in names}
+    asked = {memory: family.key_names[memory][naming] for memory in names}
     gradients = ["--gradients", ",".join(asked.values())] if asked else []
-    harness.run(RETAIN, "forward", "--model", harness.MODEL / naming, "--input", write_records(case, folder), "--out", out,
+    harness.run(RETAIN, "forward", "--model", family.folder / naming, "--input", write_records(case, folder), "--out", out,
                 *MESH, *gradients, ranks=RANKS)
     found = harness.read_safetensors(out)
-    check_logits(report, name, case, found)
+    check_logits(report, family, name, found)
     if len(case["conversations"]) == 1:
-        report.near("loss", found["loss"][1][0], case["loss"], 1e-5, name)
+        report.near(f"{family.name}: loss", found["loss"][1][0], case["loss"], 1e-5, name)
     if not asked:
         return
-    expected = harness.read_safetensors(harness.MODEL / "cases" / f"{name}.grads.safetensors")
+    expected = family.tensors(name, "grads")
     for memory, stored in asked.items():
         values = found["gradients." + stored][1]
         sampled = "sample1024." + memory in expected
@@ -64,18 +81,20 @@ def forward_case(report, name, case, naming, folder):
         picked = [values[i * len(values) // 1024] for i in range(1024)] if sampled else values
         largest = max(map(abs, reference)) or 1.0
         for got, want in zip(picked, reference):
-            report.near("gradients, relative", got / largest, want / largest, 5e-5, f"{name} {memory}")
+            report.near(f"{family.name}: gradients, relative", got / largest, want / largest, 5e-5, f"{name} {memory}")
         norm = sum(v * v for v in values) ** 0.5
-        report.near("gradient norms, relative", norm / case["grad_l2_all_parameters"][memory], 1.0, 5e-5, f"{name} {memory}")
+        report.near(f"{family.name}: gradient norms, relative", norm / case["grad_l2_all_parameters"][memory], 1.0, 5e-5,
+                    f"{name} {memory}")
 
 
-def generate_case(report, name, case, folder):
-    done = harness.run(RETAIN, "generate", "--model", harness.MODEL / "hub", "--input", write_records(case, folder),
+def generate_case(report, family, name, folder):
+    done = harness.run(RETAIN, "generate", "--model", family.model, "--input", write_records(family.cases[name], folder),
                        "--max-new-tokens", 20, "--ignore-eos", *MESH, ranks=RANKS)
-    shape, tokens = harness.read_safetensors(harness.MODEL / "cases" / f"{name}.generate.safetensors")["new_tokens"]
+    shape, tokens = family.tensors(name, "generate")["new_tokens"]
     for index, line in enumerate(done.stdout.splitlines()):
-        report.check(json.loads(line)["ids"] == list(tokens[index * shape[1]:(index + 1) * shape[1]]), f"{name}: tokens of {index}: {line}")
-    report.check(len(done.stdout.splitlines()) == shape[0], f"{name}: a line an answer")
+        report.check(json.loads(line)["ids"] == list(tokens[index * shape[1]:(index + 1) * shape[1]]),
+                     f"{family.name} {name}: tokens of {index}: {line}")
+    report.check(len(done.stdout.splitlines()) == shape[0], f"{family.name} {name}: a line an answer")
 
 
 def run_steps(report, folder):
@@ -112,14 +131,14 @@ path = "store"
         report.near("learning rates", line["learning_rate"], reference["learning_rate"], 1e-12, where)
 
 
-FAMILY_NAMES = json.loads((harness.MODEL / "key_names.json").read_text())
-NAMINGS = ["hub", "orig"] + (["hf"] if (harness.MODEL / "hf" / "model.safetensors").exists() else [])
 NAMED = ["sa_proj", "sa_qkv", "mlp", "mlp_gate_up", "llm", "vision", "projector", "vision_projector", "full"]
 result = harness.Report()
 with tempfile.TemporaryDirectory() as scratch:
-    for case_name, one in FAMILY["cases"].items():
-        for tensor_naming in NAMINGS if RANKS == 1 else ["hub"]:
-            forward_case(result, case_name, one, tensor_naming, scratch)
-        generate_case(result, case_name, one, scratch)
+    for manifest in sorted(harness.MODELS.glob("*/manifest.json")):
+        one = Family(manifest.parent)
+        for case_name in one.cases:
+            for tensor_naming in one.namings if RANKS == 1 else one.namings[:1]:
+                forward_case(result, one, case_name, tensor_naming, scratch)
+            generate_case(result, one, case_name, scratch)
     run_steps(result, scratch)
 result.end()

@@ -98,7 +98,8 @@ TEST(Layers, RotaryTurnsHalvesByPosition) {
   const RotaryTable table = rotary_table(positions, {6, 10000.0, {}});
   const auto composed = [&](const Tensors& in) {
     const Tensors halves = in[0].chunk(2, -1);
-    const at::Tensor cosine = table.cosine_TC.to(at::kDouble).unsqueeze(1), sine = table.sine_TC.to(at::kDouble).unsqueeze(1);
+    const at::Tensor cosine = table.cosine_TC.to(at::kDouble).unsqueeze(1),
+                     sine = table.sine_TC.to(at::kDouble).unsqueeze(1);
     return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, -1);
   };
   expect_equal([&](const Tensors& in) { return rotate(in[0], table); }, composed, {random({5, 3, 6}, 5)});
@@ -128,7 +129,8 @@ TEST(Layers, MultimodalRotaryTakesEachFrequencyFromItsAxis) {
 
 /// softmax(q·kᵀ/√D)·v with an explicit mask and repeated key-value heads.
 at::Tensor plain_attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
-                           const std::vector<std::int64_t>& head_of_query, const std::vector<std::int64_t>& starts, bool causal) {
+                           const std::vector<std::int64_t>& head_of_query, const std::vector<std::int64_t>& starts,
+                           bool causal) {
   const at::Tensor heads = at::tensor(head_of_query, at::kLong);
   const at::Tensor k_TND = k_TKD.index_select(1, heads), v_TND = v_TKD.index_select(1, heads);
   at::Tensor scores = at::einsum("qnd,knd->nqk", {q_TND, k_TND}) / std::sqrt(static_cast<double>(q_TND.size(2)));
@@ -142,22 +144,25 @@ at::Tensor plain_attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, con
 }
 
 TEST(Layers, PackedAttentionWithGroupedHeads) {
-  for (const auto& [heads, keys, parts] : {std::tuple{6, 2, 1}, std::tuple{5, 5, 2}, std::tuple{14, 2, 4}, std::tuple{9, 3, 4}})
+  for (const auto& [heads, keys, parts] :
+       {std::tuple{6, 2, 1}, std::tuple{5, 5, 2}, std::tuple{14, 2, 4}, std::tuple{9, 3, 4}})
     for (int part = 0; part < parts; ++part) {
       const LocalHeads local = local_heads(heads, keys, parts, part);
       std::vector<std::int64_t> head_of_query;
       for (std::int64_t head = local.query.begin; head < local.query.end; ++head)
         head_of_query.push_back(head / (heads / keys) - local.key_value.begin);
       for (const bool causal : {true, false})
-        for (const std::vector<std::int64_t>& starts : {std::vector<std::int64_t>{0, 37}, {0, 1, 1, 18, 37}, {0, 12, 24, 36, 37}}) {
+        for (const std::vector<std::int64_t>& starts :
+             {std::vector<std::int64_t>{0, 37}, {0, 1, 1, 18, 37}, {0, 12, 24, 36, 37}}) {
           const auto fused = [&](const Tensors& in) {
             return packed_attention(in[0], in[1], in[2], local.runs, starts, causal);
           };
           const auto composed = [&](const Tensors& in) {
             return plain_attention(in[0], in[1], in[2], head_of_query, starts, causal);
           };
-          expect_equal(fused, composed, {random({37, local.query.size(), 10}, 6), random({37, local.key_value.size(), 10}, 7),
-                                         random({37, local.key_value.size(), 10}, 8)});
+          expect_equal(fused, composed,
+                       {random({37, local.query.size(), 10}, 6), random({37, local.key_value.size(), 10}, 7),
+                        random({37, local.key_value.size(), 10}, 8)});
         }
     }
 }
@@ -174,7 +179,8 @@ TEST(Layers, HeadsOfARankCoverTheirGroups) {
 
 TEST(Layers, CachedAttentionEqualsTheWhole) {
   const LocalHeads local = local_heads(6, 2, 1, 0);
-  const at::Tensor q = random({11, 6, 8}, 1).to(at::kFloat), k = random({11, 2, 8}, 2).to(at::kFloat), v = random({11, 2, 8}, 3).to(at::kFloat);
+  const at::Tensor q = random({11, 6, 8}, 1).to(at::kFloat), k = random({11, 2, 8}, 2).to(at::kFloat),
+                   v = random({11, 2, 8}, 3).to(at::kFloat);
   const at::Tensor whole = packed_attention(q, k, v, local.runs, {0, 11}, true);
   KvCache cache(2, 3);
   std::vector<at::Tensor> parts;

@@ -27,7 +27,7 @@ const std::filesystem::path kFamily = kModels / "llava_onevision";
 
 Record record_of(json::value conversation, const json::value& images) {
   const json::value value{{"id", "r"}, {"conversations", std::move(conversation)}, {"image", images}};
-  return framework::parse_record(value, kModels / "records.json", 0, kFamily / "images");
+  return framework::parse_record(value, kModels / "records.json", 0, kModels / "images");
 }
 
 Record simple(const std::string& question, const std::vector<std::string>& images) {
@@ -41,15 +41,19 @@ at::Tensor row_of(const at::Tensor& values_BS, const at::Tensor& mask_BS, std::i
   return values_BS[row].masked_select(mask_BS[row].to(at::kBool));
 }
 
+/// A model's folder below fixtures/models, and a case of its manifest.
 class ReferenceCase : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
 TEST_P(ReferenceCase, GivesTheIdsLabelsAndPixelsOfHuggingFace) {
-  const auto& [style, name] = GetParam();
-  const LmmConfig config = read_config(kFamily / style);
-  const SampleBuilder builder(kFamily / style, config, LabelMode::clean);
-  const json::value manifest = framework::read_json(kFamily / "manifest.json");
+  const auto& [model, name] = GetParam();
+  const std::filesystem::path family = (kModels / model).parent_path();
+  const LmmConfig config = read_config(kModels / model);
+  const SampleBuilder builder(kModels / model, config, LabelMode::clean);
+  const json::value manifest = framework::read_json(family / "manifest.json");
   const json::object& described = manifest.at("cases").at(name).get_object();
-  const auto inputs = SafetensorsDirectory::of_file(kFamily / "cases" / (std::string(name) + ".inputs.safetensors"));
+  const std::string file(described.at("inputs").as_string());
+  const auto inputs =
+      SafetensorsDirectory::of_file(file.find('/') == file.npos ? family / "cases" / file : family / file);
   const at::Tensor mask_BS = inputs.read("attention_mask");
   const json::array& conversations = described.at("conversations").get_array();
   std::int64_t picture = 0;
@@ -76,7 +80,10 @@ TEST_P(ReferenceCase, GivesTheIdsLabelsAndPixelsOfHuggingFace) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ReferenceCase,
-                         testing::Combine(testing::Values("hub", "orig"), testing::Values("single", "pair", "text")));
+                         testing::Combine(testing::Values("llava_onevision/hub", "llava_onevision/orig",
+                                                          "llava_next_rope3/hub", "llava_next_rope3/orig",
+                                                          "llava_next_plain/hf"),
+                                          testing::Values("single", "pair", "text")));
 
 TEST(SampleBuilder, PromptsLeaveOutTheLastAnswer) {
   const SampleBuilder builder(kFamily / "hub", read_config(kFamily / "hub"), LabelMode::clean);

@@ -10,10 +10,11 @@ import subprocess
 import sys
 
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
-# Another set of reference figures of the same layout can be named: RETAIN_REFERENCE holds D_models/llava_onevision and R_run.
+# Another set of reference figures of the same layout can be named: RETAIN_REFERENCE holds D_models and R_run.
 REFERENCE = os.environ.get("RETAIN_REFERENCE")
-MODEL = pathlib.Path(REFERENCE) / "D_models" / "llava_onevision" if REFERENCE else FIXTURES / "models" / "llava_onevision"
-IMAGES = MODEL.parent / "images" if REFERENCE else MODEL / "images"
+MODELS = pathlib.Path(REFERENCE) / "D_models" if REFERENCE else FIXTURES / "models"
+MODEL = MODELS / "llava_onevision"
+IMAGES = MODELS / "images"
 RUN = pathlib.Path(REFERENCE) / "R_run" if REFERENCE else FIXTURES / "run"
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                    OMPI_MCA_mpi_yield_when_idle="1", OMPI_MCA_hwloc_base_binding_policy="none")
