@@ -53,11 +53,14 @@ class TileWriter {
   TileWriter(const ProcessorSettings& settings, std::vector<float>& out)
       : settings_(settings), values_(pixel_values(settings)), out_(out) {}
 
+  /// A picture that needs no more resizing.
+  void write_resized(const Image& picture) { convert(settings_.crop ? cropped(picture, *settings_.crop) : picture); }
+
   void write(const Image& cut) {
     const std::int64_t size = settings_.do_resize ? settings_.size : cut.height;
     if (cut.height == size && cut.width == size && !settings_.crop) return convert(cut);
     const Image resized = settings_.do_resize ? resize(cut, size, size, settings_.filter) : cut;
-    convert(settings_.crop ? cropped(resized, *settings_.crop) : resized);
+    write_resized(resized);
   }
 
  private:
@@ -92,10 +95,27 @@ void write_anyres(const Image& image, const ProcessorSettings& settings, Resolut
     }
 }
 
+/// Height and width with the shorter side `size`, the longer one rounded down.
+Resolution with_shorter_side(const Image& image, std::int64_t size) {
+  const std::int64_t shorter = std::min(image.height, image.width), longer = std::max(image.height, image.width);
+  const auto other = static_cast<std::int64_t>(static_cast<double>(size * longer) / static_cast<double>(shorter));
+  return image.width <= image.height ? Resolution{other, size} : Resolution{size, other};
+}
+
+/// A picture as one tile, for processors without pinpoints.
+void write_whole(const Image& image, const ProcessorSettings& settings, TileWriter& writer) {
+  const Image picture = settings.pads ? padded_to_square(image, settings) : image;
+  if (!settings.do_resize) return writer.write_resized(picture);
+  const Resolution size =
+      settings.keeps_aspect ? with_shorter_side(picture, settings.size) : Resolution{settings.size, settings.size};
+  writer.write_resized(resize(picture, size.first, size.second, settings.filter));
+}
+
 std::string describe(const ProcessorSettings& settings, Tiling tiling) {
   std::string text = "tiles 1 ";
   for (const std::int64_t value :
-       {std::int64_t{tiling == Tiling::single}, settings.size, settings.cut, settings.crop.value_or(0)})
+       {std::int64_t{tiling == Tiling::single}, settings.size, settings.cut, settings.crop.value_or(0),
+        std::int64_t{settings.pads}, std::int64_t{settings.keeps_aspect}})
     text += std::to_string(value) + " ";
   for (const auto& [height, width] : settings.pinpoints)
     text += std::to_string(height) + "x" + std::to_string(width) + " ";
@@ -109,7 +129,7 @@ std::string picture_digest(const Image& image, const ProcessorSettings& settings
 }
 
 std::int64_t count_tiles(std::int64_t height, std::int64_t width, const ProcessorSettings& settings, Tiling tiling) {
-  if (tiling == Tiling::single) return 1;
+  if (tiling == Tiling::single || settings.pinpoints.empty()) return 1;
   const Resolution best = select_best_resolution(height, width, settings.pinpoints);
   return 1 + (best.first / settings.cut) * (best.second / settings.cut);
 }
@@ -123,6 +143,10 @@ ProcessedImage process_image(const Image& image, const ProcessorSettings& settin
   result.tiles_count = count_tiles(image.height, image.width, settings, tiling);
   result.tiles.reserve(static_cast<std::size_t>(result.tiles_count * 3 * result.side * result.side));
   TileWriter writer(settings, result.tiles);
+  if (settings.pinpoints.empty()) {
+    write_whole(image, settings, writer);
+    return result;
+  }
   if (tiling == Tiling::single) {
     writer.write(resize(padded_to_square(image, settings), settings.size, settings.size, settings.filter));
     return result;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a decoded picture to the float tiles a vision tower takes, equal to transformers 5.23's image processors for
-// LLaVA-OneVision and LLaVA-NeXT on their Pillow backend (image_processing_pil_llava_onevision.py, …_llava_next.py).
+// LLaVA-OneVision, LLaVA-NeXT, LLaVA and CLIP on their Pillow backend (image_processing_pil_llava_onevision.py,
+// …_llava_next.py, …_llava.py, …_clip.py).
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -14,13 +15,17 @@
 namespace retain::framework {
 
 /// What preprocessor_config.json says. Tiles are cut at `cut` pixels a side, resized to `size` (unless do_resize is
-/// off) and, with `crop`, centre-cropped to it: usually all three are the same and only the cutting happens.
+/// off) and, with `crop`, centre-cropped to it: usually all three are the same and only the cutting happens. Without
+/// pinpoints a picture is one tile: padded to a square (`pads`), resized to `size` or until its shorter side has it
+/// (`keeps_aspect`), and cropped.
 struct ProcessorSettings : PixelSettings {
   std::string class_name = "LlavaOnevisionImageProcessor";  ///< as transformers names it, without a back end's suffix
   std::vector<Resolution> pinpoints;  ///< (height, width), in the file's order
   std::int64_t size = 0;
   std::int64_t cut = 0;
   std::optional<std::int64_t> crop;
+  bool pads = false;
+  bool keeps_aspect = false;
 
   /// S: side of the finished tiles in pixels.
   std::int64_t side() const { return crop ? *crop : do_resize ? size : cut; }
@@ -31,6 +36,7 @@ struct ModelPictures {
   std::int64_t tile = 0;              ///< the tower's image_size
   std::vector<Resolution> pinpoints;  ///< (height, width)
   bool clip = false;                  ///< mean and deviation of CLIP; else 0.5, SigLIP's
+  bool pads = true;  ///< without pinpoints: a picture is padded to a square; else its middle is cropped
 };
 
 /// Reads DIR/preprocessor_config.json, or the image_processor of DIR/processor_config.json. Where neither is there
@@ -56,7 +62,7 @@ struct ProcessedImage {
   std::string digest;  ///< picture_key(): of pixels and settings
 };
 
-/// How a picture becomes tiles.
+/// How a picture becomes tiles, where there are pinpoints.
 enum class Tiling {
   anyres,  ///< the whole picture squashed, then the tiles of its best resolution
   single,  ///< padded to a square with the mean colour: pictures of samples that hold several

@@ -26,7 +26,9 @@ std::vector<Resolution> square_grid(std::int64_t tile, std::int64_t most) {
 const std::vector<ClassDefaults>& known_classes() {
   static const std::vector<ClassDefaults> classes{
       {"LlavaOnevisionImageProcessor", 384, false, square_grid(384, 6)},
-      {"LlavaNextImageProcessor", 224, true, {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}}}};
+      {"LlavaNextImageProcessor", 224, true, {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}}},
+      {"CLIPImageProcessor", 224, true, {}},
+      {"LlavaImageProcessor", 224, true, {}}};
   return classes;
 }
 
@@ -41,6 +43,18 @@ const ClassDefaults& class_of(const ProcessorFile& file) {
   }
   file.refuse(file.find("image_processor_type") ? "image_processor_type" : "feature_extractor_type", all,
               ErrorKind::config_unsupported);
+}
+
+/// A picture without a crop has to come out square.
+void read_whole_picture(const ProcessorFile& file, ProcessorSettings& settings) {
+  settings.pads = settings.class_name == "LlavaImageProcessor" && file.flag("do_pad", false);
+  const json::value* size = file.find("size");
+  const json::object* sides = size ? size->if_object() : nullptr;
+  settings.keeps_aspect = !sides || sides->contains("shortest_edge");
+  if (!settings.crop && !settings.pads && settings.keeps_aspect)
+    file.refuse("do_center_crop", "true where pictures keep their aspect", ErrorKind::config_unsupported);
+  if (!settings.crop && !settings.do_resize)
+    file.refuse("do_resize", "true where pictures are not cropped", ErrorKind::config_unsupported);
 }
 
 ProcessorSettings from_file(const ProcessorFile& file, const std::optional<ModelPictures>& model) {
@@ -58,8 +72,12 @@ ProcessorSettings from_file(const ProcessorFile& file, const std::optional<Model
   }
   if (!settings.do_resize && !settings.crop && settings.size != settings.cut)
     file.refuse("do_resize", "true where crop_size differs from size");
-  settings.pinpoints = file.pinpoints("image_grid_pinpoints");
-  if (settings.pinpoints.empty()) settings.pinpoints = model ? model->pinpoints : defaults.pinpoints;
+  if (defaults.pinpoints.empty())
+    read_whole_picture(file, settings);
+  else
+    settings.pinpoints = file.pinpoints("image_grid_pinpoints");
+  if (settings.pinpoints.empty() && !defaults.pinpoints.empty())
+    settings.pinpoints = model ? model->pinpoints : defaults.pinpoints;
   for (const auto& [height, width] : settings.pinpoints)
     if (height % settings.cut || width % settings.cut)
       file.refuse("image_grid_pinpoints", "multiples of the tile side " + std::to_string(settings.cut));
@@ -87,6 +105,11 @@ ProcessorSettings settings_for(const ModelPictures& model) {
   ProcessorSettings settings;
   settings.size = settings.cut = model.tile;
   settings.pinpoints = model.pinpoints;
+  if (model.pinpoints.empty()) {
+    settings.pads = model.pads;
+    settings.keeps_aspect = !model.pads;
+    if (!model.pads) settings.crop = model.tile;
+  }
   settings.mean = model.clip ? kClipMean : std::array<double, 3>{0.5, 0.5, 0.5};
   settings.std = model.clip ? kClipStd : std::array<double, 3>{0.5, 0.5, 0.5};
   return settings;

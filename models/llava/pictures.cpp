@@ -16,7 +16,8 @@ framework::AnyresSettings anyres_settings(const LmmConfig& config) {
 
 framework::ProcessorSettings read_processor(const std::filesystem::path& directory, const LmmConfig& config,
                                             framework::AlphaMode alpha) {
-  const framework::ModelPictures model{config.vision.image_size, config.pinpoints, config.vision.kind == "clip"};
+  const framework::ModelPictures model{config.vision.image_size, config.pinpoints, config.vision.kind == "clip",
+                                       config.pads_pictures};
   framework::ProcessorSettings settings = framework::read_processor_settings(directory, model);
   if (settings.pinpoints != config.pinpoints)
     throw framework::Error(framework::ErrorKind::config_invalid,
@@ -31,6 +32,7 @@ framework::ProcessorSettings read_processor(const std::filesystem::path& directo
 
 std::int64_t visual_tokens(std::int64_t height, std::int64_t width, const LmmConfig& config, framework::Tiling tiling) {
   const framework::AnyresSettings settings = anyres_settings(config);
+  if (config.pinpoints.empty()) return framework::plan_single_tile(settings).tokens;
   return (tiling == framework::Tiling::single ? framework::plan_single_tile(settings)
                                               : framework::plan_anyres(height, width, settings))
       .tokens;
@@ -39,7 +41,8 @@ std::int64_t visual_tokens(std::int64_t height, std::int64_t width, const LmmCon
 AnyresPictures::AnyresPictures(LmmConfig config, framework::ProcessorSettings settings)
     : config_(std::move(config)), settings_(std::move(settings)) {}
 
-ImageInput AnyresPictures::read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const {
+ImageInput AnyresPictures::read(const std::filesystem::path& file, std::size_t pictures_in_sample,
+                                Pictures detail) const {
   const framework::Tiling tiling = pictures_in_sample > 1 ? framework::Tiling::single : framework::Tiling::anyres;
   ImageInput input;
   if (detail == Pictures::sizes) {
@@ -53,8 +56,8 @@ ImageInput AnyresPictures::read(const std::filesystem::path& file, std::size_t p
     input.width = picture.original_width;
     input.key = std::move(picture.digest);
     const auto tiles = std::make_shared<std::vector<float>>(std::move(picture.tiles));
-    input.pixels = at::from_blob(tiles->data(), {picture.tiles_count, 3, picture.side, picture.side}, [tiles](void*) {},
-                                 at::kFloat);
+    input.pixels = at::from_blob(
+        tiles->data(), {picture.tiles_count, 3, picture.side, picture.side}, [tiles](void*) {}, at::kFloat);
   }
   input.tokens = visual_tokens(input.height, input.width, config_, tiling);
   input.patches = framework::count_tiles(input.height, input.width, settings_, tiling) * config_.vision.patches();

@@ -26,7 +26,8 @@ framework::ProcessorSettings read_processor(const std::filesystem::path& directo
 std::int64_t visual_tokens(std::int64_t height, std::int64_t width, const LmmConfig& config,
                            framework::Tiling tiling = framework::Tiling::anyres);
 
-/// Pictures as anyres tiles; those of samples that hold several as one tile each, as LLaVA has it.
+/// Pictures as anyres tiles; those of samples that hold several as one tile each, as LLaVA has it, and so all where the
+/// model has no pinpoints.
 class AnyresPictures final : public PictureReader {
  public:
   AnyresPictures(LmmConfig config, framework::ProcessorSettings settings);

@@ -93,6 +93,7 @@ struct LmmConfig {
   std::int64_t image_token = 0;                                ///< id that stands for one visual token
   std::optional<std::int64_t> video_token;                     ///< the same of a video
   std::vector<std::pair<std::int64_t, std::int64_t>> pinpoints;  ///< (height, width) in pixels, in the file's order
+  bool pads_pictures = false;  ///< without pinpoints: a picture is padded to a square, else its middle is cropped
   std::optional<std::int64_t> max_tiles;                         ///< 9 for "anyres_max_9"; empty: no limit
   std::vector<std::int64_t> eos_tokens;                          ///< generation stops at any of these
   framework::DType stored_dtype = framework::DType::float32;     ///< the file's `dtype` / `torch_dtype`
