@@ -128,7 +128,7 @@ class Estimate {
     hold(layer);
     hold(row + 3 * projected + 2 * visual);
     std::int64_t saved = 0;
-    if (tower) saved += vision.layers * layer;
+    if (tower) saved += vision.computed_layers() * layer;
     if (tower || projector) saved += row + 2 * projected;
     if (tower || projector || newline) saved += projected + visual;
     flow = tower || projector || newline || trains("language.embed_tokens.weight");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "framework/base/error.h"
 namespace retain::framework {
 namespace {
 
@@ -27,6 +28,11 @@ void paste(const Image& from, std::int64_t top, std::int64_t left, Image& to) {
 Image padded_to_square(const Image& image, const ProcessorSettings& settings) {
   if (image.height == image.width) return image;
   const std::int64_t side = std::max(image.height, image.width);
+  if (side > max_image_pixels / side)
+    throw Error(ErrorKind::image_too_large,
+                {"a picture would be padded to a square beyond any use",
+                 "at most " + std::to_string(max_image_pixels) + " pixels",
+                 std::to_string(side) + " x " + std::to_string(side) + " pixels", "crop or shrink the picture"});
   std::array<std::uint8_t, 3> colour{};
   for (std::size_t channel = 0; channel < 3; ++channel)
     colour[channel] = static_cast<std::uint8_t>(std::clamp(settings.mean[channel] * 255, 0.0, 255.0));
