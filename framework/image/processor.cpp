@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "framework/base/error.h"
+
 namespace retain::framework {
 namespace {
 

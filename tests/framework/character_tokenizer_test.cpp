@@ -19,7 +19,9 @@ namespace {
 
 const std::filesystem::path kTokenizers = std::filesystem::path(RETAIN_FIXTURES) / "tokenizers";
 
-std::vector<std::int64_t> ids_of(const json::value& list) { return json::value_to<std::vector<std::int64_t>>(list); }
+std::vector<std::int64_t> ids_of(const json::value& list) {
+  return json::value_to<std::vector<std::int64_t>>(list);
+}
 
 class CharacterTokenizer : public testing::TestWithParam<const char*> {};
 
@@ -44,6 +46,7 @@ TEST_P(CharacterTokenizer, StartsPointAtTheTokens) {
     ASSERT_EQ(encoding.ids.size(), encoding.starts.size());
     for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
       std::string_view bytes = tokenizer.bytes_of(encoding.ids[i]);
+      if (bytes == "<unk>") continue;
       const auto start = static_cast<std::size_t>(encoding.starts[i]);
       // The space that is put before a stretch of text is not in it.
       if (text.substr(start, bytes.size()) != bytes && bytes.starts_with(' ')) bytes.remove_prefix(1);
@@ -112,7 +115,8 @@ TEST(CharacterTokenizerFiles, RefusesWhatItCannotDo) {
       {"/decoder/decoders/3/content", "", invalid},
       {"/pre_tokenizer", json::object{{"type", "Whitespace"}}, unsupported},
       {"/pre_tokenizer", json::object{{"type", "Metaspace"}}, invalid},
-      {"/pre_tokenizer", json::object{{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "last"}}, unsupported},
+      {"/pre_tokenizer", json::object{{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "last"}},
+       unsupported},
       {"/pre_tokenizer", json::object{{"type", "ByteLevel"}}, unsupported}};
   for (const Spoiled& spoiled : cases) {
     SCOPED_TRACE(spoiled.pointer);
@@ -137,7 +141,8 @@ struct Supervised {
 Supervised supervise(const char* name, LabelMode mode) {
   const auto tokenizer = Tokenizer::load(kTokenizers / "llama2");
   const auto chat = ChatTemplate::named(name);
-  const std::vector<Turn> turns{{Role::user, "What color? <image>"}, {Role::assistant, "the  cat"}, {Role::user, "dogs"}, {Role::assistant, "3"}};
+  const std::vector<Turn> turns{
+      {Role::user, "What color? <image>"}, {Role::assistant, "the  cat"}, {Role::user, "dogs"}, {Role::assistant, "3"}};
   const auto encoded = chat.encode(tokenizer, turns, mode);
   EXPECT_EQ(encoded.input_ids.front(), tokenizer.id_of("<s>"));
   EXPECT_EQ(encoded.labels.front(), kIgnoredLabel);
@@ -154,8 +159,9 @@ Supervised supervise(const char* name, LabelMode mode) {
 TEST(Llama2Chat, VicunaSupervisesAnswersAndTheirEnds) {
   for (const LabelMode mode : {LabelMode::clean, LabelMode::faithful}) {
     const Supervised found = supervise("vicuna", mode);
-    const std::string system = "<s>A chat between a curious user and an artificial intelligence assistant. The assistant gives "
-                               "helpful, detailed, and polite answers to the user's questions. ";
+    const std::string system =
+        "<s>A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+        "helpful, detailed, and polite answers to the user's questions. ";
     EXPECT_EQ(found.prompt, system + "USER: <image>\nWhat color? ASSISTANT: the  cat</s>USER: dogs ASSISTANT: 3</s>");
     EXPECT_EQ(found.generation, system + "USER: <image>\nWhat color? ASSISTANT: the  cat</s>USER: dogs ASSISTANT:");
     EXPECT_EQ(found.text, " the  cat</s> 3</s>");

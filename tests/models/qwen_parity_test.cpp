@@ -16,8 +16,8 @@
 #include "models/weights/load.h"
 #include "models/weights/name_map.h"
 #include "models/weights/safetensors.h"
-#include "onevision_fixture.h"
 #include "parallel/comm/mpi_communicator.h"
+#include "reference.h"
 
 namespace retain::tests {
 namespace {

@@ -91,6 +91,24 @@ models::LmmConfig tiny_qwen_config() {
   return config;
 }
 
+models::LmmConfig tiny_next_config() {
+  models::LmmConfig config = tiny_config();
+  config.family = "llava_next";
+  config.vision.kind = "clip";
+  config.vision.layers = 3;
+  config.vision.unused_layers = 1;
+  config.vision.activation = models::Activation::quick_gelu;
+  config.vision.class_token = true;
+  config.vision.pre_norm = true;
+  config.vision.patch_bias = false;
+  config.text.kind = "llama";
+  config.text.qkv_bias = false;
+  config.text.rope_scaling =
+      models::RopeScaling{.kind = models::RopeScaling::Kind::llama3, .factor = 8, .original_positions = 64};
+  config.max_tiles.reset();
+  return config;
+}
+
 std::map<std::string, at::Tensor> tiny_weights(const models::LmmConfig& config) {
   const auto table = models::build_table(config, 1, models::partition_for(config, 1), framework::DType::float32);
   std::map<std::string, at::Tensor> weights;

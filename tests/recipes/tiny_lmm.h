@@ -16,6 +16,9 @@ models::LmmConfig tiny_config(bool tied_head = false);
 /// The same decoder, with a tied head, behind Qwen2.5-VL's tower: three blocks of two heads, the middle one over the whole picture.
 models::LmmConfig tiny_qwen_config();
 
+/// The same size as LLaVA-NeXT: CLIP, whose third layer is stored and not computed, LLaMA with scaled rotary positions.
+models::LmmConfig tiny_next_config();
+
 /// Whole weights by canonical name, a function of name and shape alone.
 std::map<std::string, at::Tensor> tiny_weights(const models::LmmConfig& config);
 
