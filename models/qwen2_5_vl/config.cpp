@@ -94,7 +94,7 @@ VisionConfig read_vision(const ConfigFields& fields, std::int64_t text_hidden) {
 
   WindowedVision windowed;
   windowed.frames = side(fields, "temporal_patch_size", 2, 64);
-  windowed.merge = fields.integer("spatial_merge_size", 2, 1, 64);
+  windowed.merge = fields.integer("spatial_merge_size", 2, 1, 8);
   windowed.window = fields.integer("window_size", 112);
   windowed.tokens_per_second = fields.positive("tokens_per_second", 4);
   windowed.full_layers = fields.integers("fullatt_block_indexes");
