@@ -101,8 +101,6 @@ class Planner {
   void fill(LayoutPlan& result, const Recipe& recipe) const {
     const MeshShape& shape = result.shape;
     const TrainSettings& settings = experiment_.train;
-    if (shape.data > settings.global_batch)
-      throw Error(ErrorKind::mesh_invalid, "more data ranks than records in a global batch");
     const auto partition = models::partition_for(config_, shape.pipeline);
     const auto table = models::build_table(config_, shape.tensor, partition, experiment_.dtype);
     const auto selected = select(table, recipe.groups);
