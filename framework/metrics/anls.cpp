@@ -49,4 +49,18 @@ double anls(const ScoreInput& input) {
   return best;
 }
 
+double released_anls(const ScoreInput& input) {
+  const auto length = [](const std::string& text) {  // code points: every byte that does not continue one
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  };
+  const std::u32string prediction = to_code_points(collapse_space(to_lower(input.prediction)));
+  double best = 0;
+  for (const std::string& reference : input.references) {
+    const std::size_t longer = std::max(length(reference), length(input.prediction));
+    const std::size_t distance = edit_distance(prediction, to_code_points(collapse_space(to_lower(reference))));
+    best = std::max(best, longer == 0 ? 1 : 1 - static_cast<double>(distance) / static_cast<double>(longer));
+  }
+  return best < 0.5 ? 0 : best;
+}
+
 }  // namespace retain::framework

@@ -3,6 +3,7 @@
 #include <set>
 #include <string_view>
 
+#include "framework/metrics/option_rules.h"
 #include "framework/metrics/registry.h"
 #include "framework/text/regex.h"
 #include "framework/text/unicode.h"
@@ -10,7 +11,7 @@
 namespace retain::framework {
 namespace {
 
-constexpr std::string_view kLetters = "ABCDEFGHIJ";
+constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// The one letter that stands as a word. "A" and "I" are also English words and count only as the text's last word.
 std::string only_letter(const std::string& text, const std::string& letters) {
@@ -35,10 +36,11 @@ std::string only_option_text(const std::string& text, const std::vector<std::str
   return hit;
 }
 
-std::string letter_in(const std::string& prediction, const std::vector<std::string>& options) {
-  if (options.empty()) return "";
+}  // namespace
+
+std::string named_letter(const std::string& prediction, const std::string& letters, const std::vector<std::string>& options) {
+  if (letters.empty()) return "";
   const std::string text = strip(prediction);
-  const std::string letters(kLetters.substr(0, options.size()));
   if (const auto alone = Regex("\\A\\(?([" + letters + to_lower(letters) + "])\\)?[.:,]?\\z").search(text); !alone.empty())
     return {static_cast<char>(alone[1].of(text)[0] & ~0x20)};
   if (const auto first = Regex("\\A(?:\\(([" + letters + "])\\)|([" + letters + "])[.):,])").search(text); !first.empty())
@@ -51,10 +53,9 @@ std::string letter_in(const std::string& prediction, const std::vector<std::stri
   return letter.empty() ? only_option_text(text, options) : letter;
 }
 
-}  // namespace
-
 double mcq(const ScoreInput& input) {
-  const std::string letter = letter_in(input.prediction, input.options);
+  const std::string letters(kLetters.substr(0, input.options.size()));
+  const std::string letter = named_letter(input.prediction, letters, input.options);
   return !letter.empty() && std::find(input.references.begin(), input.references.end(), letter) != input.references.end();
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `retain score --metric NAME`: {"prediction","references"[,"options"]} lines in, {"score"} lines out.
+// `retain score --metric NAME`: {"prediction","references"[,"options","question","category"]} lines in, {"score"} lines out; null
+// where the metric does not speak of such a question.
+#include <cmath>
 #include <iostream>
 
 #include "framework/base/json.h"
@@ -28,26 +30,41 @@ std::vector<std::string> texts_of(const json::object& line, const char* key, con
   return texts;
 }
 
+std::string text_of(const json::object& line, const char* key, const std::string& origin) {
+  const json::value* value = line.if_contains(key);
+  if (!value || value->is_null()) return {};
+  if (!value->is_string())
+    throw Error(ErrorKind::data_invalid, {origin, std::string("\"") + key + "\": a string", json::serialize(*value), "quote it"});
+  return std::string(value->as_string());
+}
+
 framework::ScoreInput read_line(const std::string& text, const std::string& origin) {
   const json::value value = framework::parse_json(text, origin, ErrorKind::data_invalid);
   const json::object* line = value.if_object();
   const json::value* prediction = line ? line->if_contains("prediction") : nullptr;
   if (!prediction || !prediction->is_string())
     throw Error(ErrorKind::data_invalid, {origin, "an object with \"prediction\": a string", text.substr(0, 200), "correct the line"});
-  return {std::string(prediction->as_string()), texts_of(*line, "references", origin, true), texts_of(*line, "options", origin, false)};
+  return {std::string(prediction->as_string()), texts_of(*line, "references", origin, true), texts_of(*line, "options", origin, false),
+          text_of(*line, "question", origin), text_of(*line, "category", origin)};
 }
 
-int score(const std::string& name) {
-  const framework::Metric metric = framework::metric_named(name);
+struct Options {
+  std::string metric;
+  std::string mode = "clean";
+};
+
+int score(const std::string& name, framework::ScoringMode mode) {
+  const framework::Metric metric = framework::metric_named(name, mode);
   std::int64_t number = 0;
   for (std::string text; std::getline(std::cin, text);) {
     ++number;
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
     const framework::ScoreInput input = read_line(text, "standard input, line " + std::to_string(number));
-    if (name == "mcq" && input.options.empty())
+    if (name == "mcq" && mode == framework::ScoringMode::clean && input.options.empty())
       throw Error(ErrorKind::data_invalid, {"standard input, line " + std::to_string(number), "\"options\": the answer options",
                                             "none", "mcq needs the options of every question"});
-    std::cout << json::serialize(json::object{{"score", metric(input)}}) << '\n';
+    const double value = metric(input);
+    std::cout << json::serialize(json::object{{"score", std::isnan(value) ? json::value() : json::value(value)}}) << '\n';
   }
   return 0;
 }
@@ -56,9 +73,16 @@ int score(const std::string& name) {
 
 void add_score(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("score", "Score predictions: JSON lines in, {\"score\"} lines out");
-  auto metric = std::make_shared<std::string>();
-  command->add_option("--metric", *metric, "exact_match, count, mcq, relaxed_accuracy, anls or vqa_accuracy")->required();
-  command->callback([&action, metric] { action = [metric](const Session& session) { return session.is_root() ? score(*metric) : 0; }; });
+  auto options = std::make_shared<Options>();
+  std::string names;
+  for (const std::string& name : framework::metric_names()) names += (names.empty() ? "" : ", ") + name;
+  command->add_option("--metric", options->metric, names)->required();
+  command->add_option("--mode", options->mode, "clean, or faithful: as the paper's released code scores")->check(CLI::IsMember({"clean", "faithful"}));
+  command->callback([&action, options] {
+    action = [options](const Session& session) {
+      return session.is_root() ? score(options->metric, framework::scoring_mode_from_name(options->mode)) : 0;
+    };
+  });
 }
 
 }  // namespace retain::launch
