@@ -3,6 +3,7 @@
 #include <array>
 
 #include "framework/base/error.h"
+#include "models/llava_1_5/family.h"
 #include "models/llava_next/family.h"
 #include "models/llava_onevision/family.h"
 #include "models/lmm/family.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr std::array kFamilies{
     &llava_onevision::kFamily,
     &llava_next::kFamily,
+    &llava_1_5::kFamily,
     &qwen2_5_vl::kFamily,
 };
 

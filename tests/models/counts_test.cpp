@@ -68,6 +68,7 @@ TEST(ParameterCounts, EqualThePublishedTotals) {
       {"llava-onevision-qwen2-72b", "llava_onevision", kQwen72, kSiglip, 73'180'522'016},
       {"llama3-llava-next-8b", "llava_next", kLlama3, kClip, 8'355'276'800},
       {"llava-v1.6-vicuna-7b", "llava_next", kVicuna, kClip, 7'063'431'168},
+      {"llava-1.5-7b", "llava", kVicuna, kClip, 7'063'427'072},
       {"llava-v1.6-mistral-7b", "llava_next", kMistral, kClip, 7'566'747'648}};
   for (const Published& model : models)
     EXPECT_EQ(elements(table_of(model.family, model.text, model.vision), "", {""}), model.total) << model.name;
