@@ -88,7 +88,6 @@ class FamilyParity : public testing::TestWithParam<std::tuple<std::string, Layou
       if (error.kind() != framework::ErrorKind::config_unsupported) throw;
       GTEST_SKIP() << error.what();
     }
-    if (reference->config().vision.windowed) GTEST_SKIP() << "pictures of any size: qwen_parity_test.cpp";
     if (tensor > reference->config().text.heads) GTEST_SKIP() << "more tensor ranks than heads";
     mesh = std::make_unique<parallel::Mesh>(world(), parallel::MeshShape{layout.data, layout.pipeline, tensor});
   }

@@ -13,6 +13,8 @@
 #include "models/weights/directory_source.h"
 #include "models/weights/export.h"
 #include "models/weights/load.h"
+#include "models/weights/safetensors.h"
+#include "reference.h"
 #include "tests/support/scratch.h"
 
 namespace retain::models {
@@ -42,6 +44,34 @@ TEST(QwenWindows, UnevenGridsAndWindowsLargerThanThePicture) {
   vision.windowed->window = 100;
   EXPECT_EQ(qwen2_5_vl::plan_windows({2, 3, 3}, vision).window_starts, (std::vector<std::int64_t>{0, 9, 18}));
   EXPECT_EQ(qwen2_5_vl::plan_windows({2, 3, 3}, vision).frame_starts, (std::vector<std::int64_t>{0, 9, 18}));
+}
+
+TEST(QwenWindows, OrderAndPositionsEqualTransformers) {
+  const tests::Reference reference("qwen2_5_vl");
+  const LmmConfig& config = reference.config();
+  for (const char* one : {"single", "pair"}) {
+    const auto windows = SafetensorsDirectory::of_file(reference.folder() / "cases" / (std::string(one) + ".windows.safetensors"));
+    const tests::Tensors expected = reference.tensors(one, "expected");
+    const at::Tensor mask_BS = reference.tensors(one, "inputs").at("attention_mask");
+    std::vector<at::Tensor> orders;
+    std::vector<std::int64_t> starts = {0};
+    std::int64_t units = 0, row = 0;
+    for (const Sample& sample : reference.samples(one)) {
+      for (const ImageInput& image : sample.images) {
+        const auto plan = qwen2_5_vl::plan_windows({image.grid[0], image.grid[1], image.grid[2]}, config.vision);
+        orders.push_back(plan.unit_order_U + units);
+        units += image.tokens;
+        const std::int64_t before = starts.back();
+        for (std::size_t i = 1; i < plan.window_starts.size(); ++i) starts.push_back(before + plan.window_starts[i]);
+      }
+      const at::Tensor kept = mask_BS[row].nonzero().squeeze(1);
+      const MicroBatch batch = pack(std::span(&sample, 1), LossAverage::token, 1, 1);
+      EXPECT_TRUE(at::equal(batch.positions_T, expected.at("position_ids").select(1, row).index_select(1, kept))) << one;
+      EXPECT_EQ(sample.next_position() - kept.size(0), expected.at("rope_deltas")[row++].item<std::int64_t>()) << one;
+    }
+    EXPECT_TRUE(at::equal(at::cat(orders), windows.read("window_index"))) << one;
+    EXPECT_TRUE(at::equal(at::tensor(starts, at::kLong), windows.read("cu_window_seqlens"))) << one;
+  }
 }
 
 TEST(QwenWeights, EveryMeshLoadsItsOwnSlicesOnly) {

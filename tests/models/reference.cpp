@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "models/llava/pictures.h"
+#include "models/lmm/family.h"
 #include "models/lmm/table.h"
 #include "models/weights/load.h"
 #include "models/weights/name_map.h"
@@ -47,6 +48,19 @@ ImageInput tiled_image(const Tensors& inputs, std::int64_t index, std::int64_t t
   }
   image.pixels = pixels.dim() == 3 ? pixels.unsqueeze(0) : pixels;
   image.key = "image-" + std::to_string(image.height * 10007 + index);
+  return image;
+}
+
+/// Image `index` of a batch of patches: those of all images stand one after another.
+ImageInput patched_image(const Tensors& inputs, std::int64_t index, std::int64_t tokens) {
+  const at::Tensor patches = inputs.at("image_grid_thw").prod(1);
+  ImageInput image;
+  const std::vector<std::int64_t> grid = values_of(inputs.at("image_grid_thw")[index]);
+  image.grid = {grid[0], grid[1], grid[2]};
+  image.patches = patches[index].item<std::int64_t>();
+  image.tokens = tokens;
+  image.pixels = inputs.at("pixel_values").narrow(0, patches.narrow(0, 0, index).sum().item<std::int64_t>(), image.patches);
+  image.key = "image-" + std::to_string(image.patches * 10007 + index);
   return image;
 }
 
@@ -113,7 +127,10 @@ std::vector<Sample> Reference::samples_of(const Tensors& inputs) const {
     sample.ids = values_of(ids_BS[row].index_select(0, kept));
     if (inputs.contains("labels")) sample.labels = values_of(inputs.at("labels")[row].index_select(0, kept));
     const auto tokens = std::count(sample.ids.begin(), sample.ids.end(), config_.image_token);
-    if (tokens > 0) sample.images.push_back(tiled_image(inputs, next_image++, tokens, config_));
+    if (tokens > 0)
+      sample.images.push_back(config_.vision.windowed ? patched_image(inputs, next_image++, tokens)
+                                                      : tiled_image(inputs, next_image++, tokens, config_));
+    if (const auto positions = models::family_of(config_).positions) sample.positions = positions(sample, config_);
     samples.push_back(std::move(sample));
   }
   return samples;
