@@ -117,7 +117,7 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
   study_.mode = name_of(experiment.mode);
   study_.parameters = kit_.table().elements();
   for (const LoadedBenchmark& loaded : benchmarks_)
-    study_.benchmarks.push_back({loaded.benchmark.name, loaded.benchmark.metric,
+    study_.benchmarks.push_back({loaded.benchmark.name, loaded.benchmark.scoring.metric,
                                  loaded.benchmark.kind == Benchmark::Kind::target ? loaded.benchmark.task : std::string(),
                                  static_cast<std::int64_t>(loaded.questions.size())});
 }
@@ -282,16 +282,38 @@ framework::StudyPoint Curriculum::measure(const std::string& stage, const std::s
 
 double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmark& loaded) {
   const Benchmark& benchmark = loaded.benchmark;
-  const std::string key = framework::memo_key(
-      "evaluate", json::object{{"stage", stage}, {"data", loaded.identity.records}, {"pictures", loaded.identity.pictures}, {"metric", benchmark.metric}, {"limit", benchmark.limit},
-                               {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
-                               {"dtype", std::string(framework::name_of(experiment_.dtype))}});
+  json::object inputs{{"stage", stage}, {"data", loaded.identity.records}, {"pictures", loaded.identity.pictures},
+                      {"limit", benchmark.limit}, {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
+                      {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  const std::string answered = framework::memo_key("answered", inputs);  // names the evaluation that asked the model
+  inputs["metric"] = benchmark.scoring.metric;
+  inputs["average"] = framework::name_of(benchmark.scoring.average);
+  const std::string key = framework::memo_key("evaluate", inputs);
   if (const auto known = store_->get_result(key)) return known->at("score").to_number<double>();
-  use(stage);
-  mesh_.world().describe_activity("benchmark " + benchmark.name + " on stage " + stage.substr(0, 10));
-  const Evaluation evaluation = evaluate(*model_, kit_.builder(), benchmark, loaded.questions, experiment_.evaluation_batch);
+  const std::optional<Evaluation> earlier = find_answers(answered);
+  Evaluation evaluation;
+  if (earlier) {
+    evaluation = *earlier;
+    evaluation.benchmark = benchmark.name;
+    score_answers(evaluation, benchmark.scoring);
+  } else {
+    use(stage);
+    mesh_.world().describe_activity("benchmark " + benchmark.name + " on stage " + stage.substr(0, 10));
+    evaluation = evaluate(*model_, kit_.builder(), benchmark, loaded.questions, experiment_.evaluation_batch);
+    evaluation.stage = stage;
+  }
   store_->put_result(key, to_json(evaluation));
+  if (!earlier && !store_->get_result(answered)) store_->put_result(answered, json::object{{"evaluation", key}});
   return evaluation.score;
+}
+
+std::optional<Evaluation> Curriculum::find_answers(const std::string& answered) {
+  const auto pointer = store_->get_result(answered);
+  if (!pointer) return std::nullopt;
+  const std::string key(pointer->at("evaluation").as_string());
+  const auto known = store_->get_result(key);
+  if (!known) return std::nullopt;
+  return evaluation_from_json(*known, "result " + key);
 }
 
 double Curriculum::probe_stage(const std::string& stage, std::size_t probe) {

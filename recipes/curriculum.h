@@ -47,6 +47,8 @@ class Curriculum {
                      const std::vector<Selected>& selected);
   framework::StudyPoint measure(const std::string& stage, const std::string& task);
   double evaluate_stage(const std::string& stage, const LoadedBenchmark& benchmark);
+  /// Answers to the same questions by the same stage, kept under another metric.
+  std::optional<Evaluation> find_answers(const std::string& answered);
   double probe_stage(const std::string& stage, std::size_t probe);
   void point_branch(const std::string& branch, const std::string& stage);
   void keep_study();

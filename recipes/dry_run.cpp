@@ -104,7 +104,7 @@ json::object dry_run(const Experiment& experiment, parallel::Communicator& world
                                       {"trained_by", json::value_from(trained_by[row.name])}});
   for (const Task& task : experiment.tasks) tasks.push_back(check_task(experiment, task));
   for (const Benchmark& benchmark : experiment.benchmarks)
-    benchmarks.push_back(json::object{{"name", benchmark.name}, {"questions", read_questions(benchmark).size()}, {"metric", benchmark.metric}});
+    benchmarks.push_back(json::object{{"name", benchmark.name}, {"questions", read_questions(benchmark).size()}, {"metric", benchmark.scoring.metric}});
   return {{"model", json::object{{"family", config.family}, {"parameters", table.elements()}, {"stored_dtype", std::string(framework::name_of(config.stored_dtype))},
                                  {"dtype", std::string(framework::name_of(experiment.dtype))}}},
           {"mesh", json::object{{"data", shape.data}, {"pipeline", shape.pipeline}, {"tensor", shape.tensor}}},

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipes/evaluator.h"
 
-#include "framework/metrics/registry.h"
 #include "models/generator.h"
 
 namespace retain::recipes {
@@ -21,6 +20,14 @@ std::vector<std::string> texts_of(const json::object& line, const char* key, con
   if (!array || texts.size() != array->size())
     throw Error(ErrorKind::data_invalid, {where, std::string("\"") + key + "\": an array of strings", json::serialize(*value), "correct the line"});
   return texts;
+}
+
+std::string text_of(const json::object& line, const char* key, const std::string& where) {
+  const json::value* value = line.if_contains(key);
+  if (!value || value->is_null()) return {};
+  if (!value->is_string())
+    throw Error(ErrorKind::data_invalid, {where, std::string("\"") + key + "\": a string", json::serialize(*value), "correct the line"});
+  return std::string(value->as_string());
 }
 
 /// Answers of the questions [from, to) that this replica answers, one JSON text.
@@ -52,30 +59,16 @@ std::vector<Question> read_questions(const Benchmark& benchmark) {
     const json::object line = records.json_at(i).as_object();
     question.expected.references = texts_of(line, "references", question.record.where());
     question.expected.options = texts_of(line, "options", question.record.where());
+    question.expected.question = text_of(line, "question", question.record.where());
+    question.expected.category = text_of(line, "category", question.record.where());
     const bool answered = !question.record.turns.empty() && question.record.turns.back().role == framework::Role::assistant;
     if (question.expected.references.empty() && answered) question.expected.references = {question.record.turns.back().text};
     framework::validate_record(question.record, question.expected.references.empty());
-    if (benchmark.metric == "mcq" && question.expected.options.empty())
+    if (benchmark.scoring.metric == "mcq" && benchmark.scoring.mode == framework::ScoringMode::clean && question.expected.options.empty())
       throw Error(ErrorKind::data_invalid, {question.record.where(), "\"options\": the answer options", "none", "the metric mcq needs them"});
     questions.push_back(std::move(question));
   }
   return questions;
-}
-
-json::value to_json(const Evaluation& evaluation) {
-  json::array answers;
-  for (const Answer& answer : evaluation.answers)
-    answers.push_back(json::object{{"id", answer.id}, {"prediction", answer.prediction},
-                                   {"references", json::value_from(answer.references)}, {"score", answer.score}});
-  return json::object{{"score", evaluation.score}, {"answers", std::move(answers)}};
-}
-
-Evaluation evaluation_from_json(const json::value& value) {
-  Evaluation evaluation{value.at("score").to_number<double>(), {}};
-  for (const json::value& item : value.at("answers").as_array())
-    evaluation.answers.push_back({std::string(item.at("id").as_string()), std::string(item.at("prediction").as_string()),
-                                  json::value_to<std::vector<std::string>>(item.at("references")), item.at("score").to_number<double>()});
-  return evaluation;
 }
 
 Evaluation evaluate(models::Lmm& model, const models::SampleBuilder& builder, const Benchmark& benchmark,
@@ -84,19 +77,17 @@ Evaluation evaluate(models::Lmm& model, const models::SampleBuilder& builder, co
   const auto count = static_cast<std::int64_t>(questions.size());
   const parallel::Range share = parallel::even_share(count, mesh.shape().data, mesh.position().data);
   const std::string mine = answer_share(model, builder, benchmark, questions, share, batch);
-  const framework::Metric metric = framework::metric_named(benchmark.metric);
   Evaluation evaluation;
+  evaluation.benchmark = benchmark.name;
   for (const std::string& texts : mesh.data().gather_text(mine)) {
     const json::value share_texts = json::parse(texts);
     for (const json::value& text : share_texts.as_array()) {
       const Question& question = questions.at(evaluation.answers.size());
-      framework::ScoreInput input = question.expected;
-      input.prediction = std::string(text.as_string());
-      const double score = metric(input);
-      evaluation.score += score / static_cast<double>(count);
-      evaluation.answers.push_back({question.record.id, input.prediction, input.references, score});
+      evaluation.answers.push_back({question.record.id, question.expected, 0});
+      evaluation.answers.back().input.prediction = std::string(text.as_string());
     }
   }
+  score_answers(evaluation, benchmark.scoring);
   return evaluation;
 }
 

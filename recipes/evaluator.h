@@ -4,11 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "framework/base/json.h"
 #include "framework/data/record_set.h"
-#include "framework/metrics/metric.h"
 #include "models/lmm/lmm.h"
 #include "models/lmm/sample_builder.h"
+#include "recipes/evaluation.h"
 #include "recipes/experiment.h"
 
 namespace retain::recipes {
@@ -16,26 +15,12 @@ namespace retain::recipes {
 /// One question: the record whose last answer is left out, and what counts as right.
 struct Question {
   framework::Record record;
-  framework::ScoreInput expected;  ///< references and options; prediction empty
+  framework::ScoreInput expected;  ///< references, options, question, category; prediction empty
 };
 
-/// A benchmark's questions. A line may carry "references" and "options" beside the record; without references the record's
-/// last answer is the one reference. Throws Error(data_invalid), Error(data_empty), Error(data_no_answer) naming the line.
+/// A benchmark's questions. A line may carry "references", "options", "question" and "category" beside the record; without
+/// references the record's last answer is the one reference. Throws Error(data_invalid), Error(data_empty), Error(data_no_answer) naming the line.
 std::vector<Question> read_questions(const Benchmark& benchmark);
-
-struct Answer {
-  std::string id;
-  std::string prediction;
-  std::vector<std::string> references;
-  double score = 0;
-};
-
-struct Evaluation {
-  double score = 0;  ///< mean over answers, 0 to 1
-  std::vector<Answer> answers;
-};
-framework::json::value to_json(const Evaluation& evaluation);
-Evaluation evaluation_from_json(const framework::json::value& value);
 
 /// Collective over the model's mesh: replicas share the questions, all ranks get the whole result, in question order.
 /// The answers depend neither on `batch` nor on the mesh (float32).

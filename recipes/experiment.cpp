@@ -127,7 +127,7 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
   return ordered;
 }
 
-std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, std::vector<ConfigFile>& files) {
+std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, Mode mode, std::vector<ConfigFile>& files) {
   std::vector<Benchmark> benchmarks;
   for (const ConfigTable& table : root.tables("benchmark")) {
     const Entry entry = entry_of(table, folder, "benchmark", files);
@@ -135,7 +135,9 @@ std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& 
     benchmark.name = entry.table.text("name");
     benchmark.data = path_of(entry.table, "data", entry.folder);
     benchmark.images = path_of(entry.table, "images", entry.folder);
-    benchmark.metric = entry.table.choice("metric", framework::metric_names(), "exact_match");
+    benchmark.scoring.metric = entry.table.choice("metric", framework::metric_names(), "exact_match");
+    benchmark.scoring.mode = mode == Mode::clean ? framework::ScoringMode::clean : framework::ScoringMode::faithful;
+    benchmark.scoring.average = framework::average_from_name(entry.table.choice("average", {"samples", "categories"}, "samples"));
     benchmark.kind = entry.table.choice("kind", {"target", "held_out"}, "held_out") == "target" ? Benchmark::Kind::target : Benchmark::Kind::held_out;
     benchmark.task = entry.table.text("task", benchmark.kind == Benchmark::Kind::target ? benchmark.name : "");
     benchmark.max_new_tokens = entry.table.integer("max_new_tokens", 16, 1, 1 << 20);
@@ -168,7 +170,7 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   e.bad_records = data.choice("bad_records", {"stop", "skip"}, "stop") == "stop" ? OnBad::stop : OnBad::skip;
   e.recipes = read_recipes(root);
   e.tasks = read_tasks(root, folder, e.train, files);
-  e.benchmarks = read_benchmarks(root, folder, files);
+  e.benchmarks = read_benchmarks(root, folder, e.mode, files);
   for (const ConfigTable& table : root.tables("probe"))
     e.probes.push_back({table.text("name", "number_bias"), path_of(table, "data", folder), path_of(table, "images", folder),
                         table.integer("limit", 0, 0, kMany)});

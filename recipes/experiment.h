@@ -9,6 +9,7 @@
 
 #include "framework/base/dtype.h"
 #include "framework/config/toml.h"
+#include "recipes/evaluation.h"
 #include "recipes/train_settings.h"
 #include "recipes/trainable.h"
 
@@ -26,9 +27,9 @@ struct Task {
 struct Benchmark {
   enum class Kind { target, held_out };
   std::string name;
-  std::filesystem::path data;        ///< JSONL: a LLaVA record whose last answer is the reference, optional "references", "options"
+  std::filesystem::path data;        ///< JSONL: a LLaVA record whose last answer is the reference, optional "references", "options", "question", "category"
   std::filesystem::path images;
-  std::string metric;
+  Scoring scoring;
   Kind kind = Kind::held_out;
   std::string task;                  ///< of a target: the task it measures
   std::int64_t max_new_tokens = 16;

@@ -49,8 +49,7 @@ int eval(const Session& session, const Options& options) {
   for (const recipes::Benchmark& benchmark : experiment.benchmarks) {
     const recipes::Evaluation evaluation =
         recipes::evaluate(*model, kit.builder(), benchmark, recipes::read_questions(benchmark), experiment.evaluation_batch);
-    json::object line{{"benchmark", benchmark.name}, {"score", evaluation.score}};
-    if (options.answers) line["answers"] = recipes::to_json(evaluation).at("answers");
+    json::object line = options.answers ? recipes::to_json(evaluation) : recipes::summary_json(evaluation);
     if (session.is_root()) std::cout << json::serialize(line) << std::endl;
   }
   return 0;

@@ -7,6 +7,7 @@
 #include "framework/base/json.h"
 #include "framework/metrics/registry.h"
 #include "launch/command/commands.h"
+#include "launch/command/score_store.h"
 
 namespace retain::launch {
 namespace {
@@ -48,11 +49,6 @@ framework::ScoreInput read_line(const std::string& text, const std::string& orig
           text_of(*line, "question", origin), text_of(*line, "category", origin)};
 }
 
-struct Options {
-  std::string metric;
-  std::string mode = "clean";
-};
-
 int score(const std::string& name, framework::ScoringMode mode) {
   const framework::Metric metric = framework::metric_named(name, mode);
   std::int64_t number = 0;
@@ -72,15 +68,24 @@ int score(const std::string& name, framework::ScoringMode mode) {
 }  // namespace
 
 void add_score(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("score", "Score predictions: JSON lines in, {\"score\"} lines out");
-  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("score", "Score predictions: JSON lines in, {\"score\"} lines out; or a store's answers again");
+  auto options = std::make_shared<RescoreOptions>();
   std::string names;
   for (const std::string& name : framework::metric_names()) names += (names.empty() ? "" : ", ") + name;
-  command->add_option("--metric", options->metric, names)->required();
+  CLI::Option* store = command->add_option("store", options->store, "Score the answers kept in this store again, without a model");
+  command->add_option("--metric", options->metric, names + " (default: the one each evaluation used)");
   command->add_option("--mode", options->mode, "clean, or faithful: as the paper's released code scores")->check(CLI::IsMember({"clean", "faithful"}));
+  command->add_option("--average", options->average, "samples or categories")->check(CLI::IsMember({"samples", "categories"}))->needs(store);
+  command->add_option("--stage", options->stage, "Answers of this branch, tag or id only")->needs(store);
+  command->add_option("--benchmark", options->benchmark, "Answers to this benchmark only")->needs(store);
+  command->add_flag("--answers", options->answers, "Print every sample's answer and score too")->needs(store);
   command->callback([&action, options] {
+    if (options->store.empty() && options->metric.empty())
+      throw Error(ErrorKind::usage, {"--metric is missing", "--metric NAME, or a store", "neither", "name the metric"});
     action = [options](const Session& session) {
-      return session.is_root() ? score(options->metric, framework::scoring_mode_from_name(options->mode)) : 0;
+      if (!session.is_root()) return 0;
+      if (!options->store.empty()) return score_store(*options);
+      return score(options->metric, framework::scoring_mode_from_name(options->mode.empty() ? "clean" : options->mode));
     };
   });
 }

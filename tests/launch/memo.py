@@ -41,6 +41,29 @@ def change_last_pixel(path):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def rescoring(report, store, stage):
+    """Answers are kept whole: scored again without a model, by any metric and mode."""
+    def score(*arguments, check=True):
+        done = harness.run(RETAIN, "score", store, *arguments, check=check)
+        return [json.loads(line) for line in done.stdout.splitlines()] if check else done
+
+    lines = score()
+    report.check(len(lines) == 2 and all(line["score"] == line["kept"] and line["samples"] == 2 for line in lines),
+                 f"the base's and the stage's answers score as they did: {lines}")
+    (line,) = score("--stage", "sa_proj", "--answers")
+    report.check(line["stage"] == stage and line["metric"] == "exact_match" and len(line["answers"]) == 2, f"one stage: {line}")
+    (again,) = score("--stage", stage, "--metric", "anls", "--mode", "faithful", "--benchmark", "answers", "--answers")
+    for answer in again["answers"]:
+        fed = json.dumps({"prediction": answer["prediction"], "references": answer["references"]})
+        done = harness.run(RETAIN, "score", "--metric", "anls", "--mode", "faithful", stdin=fed + "\n")
+        report.check(json.loads(done.stdout)["score"] == answer["score"], f"scored alone: {answer}")
+    report.check(abs(again["score"] - sum(a["score"] for a in again["answers"]) / 2) < 1e-12, "the mean of the samples")
+    for arguments, kind in ((["--benchmark", "nobody"], "data_empty"), (["--metric", "anl"], "config_invalid"),
+                            (["--metric", "yes_no"], "data_empty"), (["--stage", "nowhere"], "store_unknown_stage")):
+        done = score(*arguments, check=False)
+        report.check(done.returncode == 1 and f"[{kind}]" in done.stderr and done.stdout == "", f"{arguments}: {done.stderr}")
+
+
 def main():
     report = harness.Report()
     with tempfile.TemporaryDirectory() as scratch:
@@ -85,6 +108,19 @@ path = "store"
             again = harness.run(RETAIN, "run", experiment, ranks=ranks)
             report.check((stages(), results(), branch()) == first, f"the same run again on {ranks} rank(s) did not find its results")
             report.check("taught before" in again.stderr, f"the log does not say that nothing was taught: {again.stderr}")
+
+        rescoring(report, folder / "store", first[2])
+        experiment.write_text(experiment.read_text().replace("max_new_tokens = 2", 'max_new_tokens = 2\nmetric = "anls"'))
+        changed_metric = harness.run(RETAIN, "run", experiment, ranks=2)
+        report.check("loading" not in changed_metric.stderr and len(results()) == len(first[1]) + 2 and stages() == first[0],
+                     "another metric scores the answers again: " + changed_metric.stderr)
+        refused = harness.run(RETAIN, "run", experiment, "--set", "benchmark.0.metric=yes_no", check=False)
+        report.check(refused.returncode == 1 and "[data_empty]" in refused.stderr and "answers" in refused.stderr,
+                     f"a metric that speaks of no question: {refused.stderr}")
+        experiment.write_text(experiment.read_text().replace('\nmetric = "anls"', ""))
+        for path in (folder / "store" / "results").iterdir():
+            if path.name not in first[1]:
+                path.unlink()
 
         name = json.loads((data / "records.jsonl").read_text().splitlines()[0])["image"]
         picture = data / name
