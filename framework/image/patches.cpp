@@ -28,6 +28,8 @@ void read_limits(const ProcessorFile& file, PatchSettings& settings) {
   };
   settings.min_pixels = limit("min_pixels", "shortest_edge", settings.min_pixels);
   settings.max_pixels = limit("max_pixels", "longest_edge", settings.max_pixels);
+  if (settings.max_pixels < settings.min_pixels)
+    file.refuse(size ? "size" : "max_pixels", "at least the fewest pixels, " + std::to_string(settings.min_pixels));
 }
 
 /// The patches of one frame of the grid, which spans `settings.frames` resized pictures.

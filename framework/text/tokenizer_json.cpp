@@ -2,6 +2,7 @@
 // tokenizer.json: every field is checked, and what is neither byte-level BPE nor BPE over characters with a mark for
 // spaces is refused by name.
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "framework/base/error.h"
@@ -258,8 +259,9 @@ class Reader {
       const auto* object = item.if_object();
       const auto* content = object == nullptr ? nullptr : object->if_contains("content");
       const auto* id = object == nullptr ? nullptr : object->if_contains("id");
-      if (content == nullptr || !content->is_string() || id == nullptr || !id->is_int64())
-        invalid("an entry of `added_tokens`", "an object with `id` and `content`");
+      if (content == nullptr || !content->is_string() || id == nullptr || !id->is_int64() || id->get_int64() < 0 ||
+          id->get_int64() > std::numeric_limits<std::int32_t>::max())
+        invalid("an entry of `added_tokens`", "an object with `id` (0 to 2147483647) and `content`");
       put_added_token(*parts_,
                       {std::string(content->get_string()), id->get_int64(), flag(*object, "special", false),
                        flag(*object, "normalized", false), flag(*object, "lstrip", false),

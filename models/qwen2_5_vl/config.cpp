@@ -41,10 +41,10 @@ void read_rotary(const ConfigFields& fields, TextConfig& text) {
   if (text.rope_sections.empty()) text.rope_sections = {16, 24, 24};
   const bool counts = std::all_of(text.rope_sections.begin(), text.rope_sections.end(),
                                   [](std::int64_t section) { return section >= 0 && section < 1 << 16; });
-  if (!counts ||
+  if (!counts || text.rope_sections.size() != 3 ||
       std::accumulate(text.rope_sections.begin(), text.rope_sections.end(), std::int64_t{0}) != text.head_size / 2)
-    rope.refuse("mrope_section",
-                "counts of frequencies that add up to half a head, " + std::to_string(text.head_size / 2));
+    rope.refuse("mrope_section", "three counts of frequencies (time, height, width) that add up to half a head, " +
+                                     std::to_string(text.head_size / 2));
 }
 
 TextConfig read_text(const ConfigFields& fields) {
