@@ -72,7 +72,8 @@ std::int64_t ParameterTable::elements() const {
   return total;
 }
 
-ParameterSet::ParameterSet(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {
+ParameterSet::ParameterSet(std::vector<Parameter> parameters, std::shared_ptr<Extension> extension)
+    : parameters_(std::move(parameters)), extension_(std::move(extension)) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) index_.emplace(parameters_[i].spec.name, i);
 }
 

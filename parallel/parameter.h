@@ -6,12 +6,15 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "framework/base/dtype.h"
 
 namespace retain::parallel {
+
+class Extension;  // parallel/extension.h
 
 /// Half-open.
 struct Range {
@@ -78,7 +81,8 @@ struct Parameter {
 /// The parameters of this rank's pipeline stage, in table order. Addresses stay valid.
 class ParameterSet {
  public:
-  explicit ParameterSet(std::vector<Parameter> parameters);
+  /// `extension`: what layers built from the set compute beside their own weights; may be null.
+  explicit ParameterSet(std::vector<Parameter> parameters, std::shared_ptr<Extension> extension = nullptr);
   std::vector<Parameter>& all() noexcept { return parameters_; }
   const std::vector<Parameter>& all() const noexcept { return parameters_; }
   /// The tensor of a name this rank holds. Throws Error(internal) when it does not.
@@ -86,10 +90,12 @@ class ParameterSet {
   /// The same with its row of the table.
   const Parameter& parameter(const std::string& name) const;
   bool has(const std::string& name) const { return index_.contains(name); }
+  const std::shared_ptr<Extension>& extension() const noexcept { return extension_; }
 
  private:
   std::vector<Parameter> parameters_;
   std::map<std::string, std::size_t> index_;
+  std::shared_ptr<Extension> extension_;
 };
 
 }  // namespace retain::parallel

@@ -7,23 +7,26 @@ namespace retain::models {
 
 Decoder::Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
                  parallel::Communicator& group)
-    : rotary_{config.head_size, config.rope_theta, config.rope_sections, config.rope_scaling} {
+    : rotary_{config.head_size, config.rope_theta, config.rope_sections, config.rope_scaling}, extension_(parameters.extension()) {
   layers_.reserve(static_cast<std::size_t>(layers.size()));
   for (std::int64_t layer = layers.begin; layer < layers.end; ++layer)
     layers_.emplace_back(config, parameters, "language.layers." + std::to_string(layer), group);
 }
 
-at::Tensor Decoder::forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
-                            const std::vector<std::int64_t>& starts, bool recompute_layers) const {
+at::Tensor Decoder::forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const parallel::PackedRows& packed,
+                            bool recompute_layers) const {
   const RotaryTable rotary = rotary_table(positions_T, rotary_);
+  const auto rows = std::make_shared<const parallel::PackedRows>(packed);
+  if (extension_) extension_->enter(rows);
   at::Tensor result_TH = hidden_TH;
   for (const DecoderLayer& layer : layers_) {
     if (!recompute_layers) {
-      result_TH = layer.forward(result_TH, {rotary, starts});
+      result_TH = layer.forward(result_TH, {rotary, rows->starts});
       continue;
     }
-    const Computation part = [&layer, rotary, starts](const at::Tensor& x_TH) {
-      return layer.forward(x_TH, {rotary, starts});
+    const Computation part = [&layer, rotary, rows, extension = extension_.get()](const at::Tensor& x_TH) {
+      if (extension) extension->enter(rows);
+      return layer.forward(x_TH, {rotary, rows->starts});
     };
     result_TH = recompute(part, result_TH, layer.trained());
   }

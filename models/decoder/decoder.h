@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "models/decoder/decoder_layer.h"
@@ -20,8 +21,8 @@ class Decoder {
 
   /// All layers over packed samples; positions_T is [T], or [3,T] for multimodal positions. With `recompute`, only each
   /// layer's input is kept for the backward pass.
-  at::Tensor forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
-                     const std::vector<std::int64_t>& starts, bool recompute) const;
+  at::Tensor forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const parallel::PackedRows& rows,
+                     bool recompute) const;
 
   /// All layers over the new tokens of each sequence in `cache`; no gradient.
   at::Tensor forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
@@ -30,6 +31,7 @@ class Decoder {
  private:
   RotarySettings rotary_;
   std::vector<DecoderLayer> layers_;
+  std::shared_ptr<parallel::Extension> extension_;
 };
 
 }  // namespace retain::models

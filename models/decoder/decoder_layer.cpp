@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// N: local query heads, K: local key-value heads, D: head size, I: local features of the MLP.
+// N: local query heads, K: local key-value heads, D: head size.
 #include "models/decoder/decoder_layer.h"
 
 #include "framework/base/error.h"
-#include "models/layers/activation.h"
 #include "models/layers/kv_cache.h"
 #include "models/layers/rms_norm.h"
 #include "parallel/collective_ops.h"
@@ -24,9 +23,9 @@ DecoderLayer::DecoderLayer(const TextConfig& config, const parallel::ParameterSe
       k_proj_(parameters, prefix + ".self_attn.k_proj", group),
       v_proj_(parameters, prefix + ".self_attn.v_proj", group),
       o_proj_(parameters, prefix + ".self_attn.o_proj", group),
-      gate_proj_(parameters, prefix + ".mlp.gate_proj", group),
-      up_proj_(parameters, prefix + ".mlp.up_proj", group),
-      down_proj_(parameters, prefix + ".mlp.down_proj", group) {
+      mlp_([mlp = GatedMlp(parameters, prefix + ".mlp", group)](const at::Tensor& x_TH) { return mlp.forward(x_TH); }) {
+  if (const auto& extension = parameters.extension())
+    if (auto other = extension->instead_of_mlp(parameters, prefix + ".mlp", group, mlp_)) mlp_ = std::move(other);
   for (const parallel::Parameter& parameter : parameters.all())
     if (parameter.spec.name.starts_with(prefix + ".")) weights_.push_back(parameter.value);
   if (q_proj_.weight().size(0) != heads_.query.size() * head_size_ ||
@@ -41,7 +40,7 @@ DecoderLayer::DecoderLayer(const TextConfig& config, const parallel::ParameterSe
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden_TH, const DecoderPass& pass) const {
   // The sum goes into the fresh output of the last linear, which autograd does not keep.
   const at::Tensor attended_TH = attend(rms_norm(hidden_TH, input_norm_H_, norm_eps_), pass).add_(hidden_TH);
-  return transform(rms_norm(attended_TH, post_attention_norm_H_, norm_eps_)).add_(attended_TH);
+  return mlp_(rms_norm(attended_TH, post_attention_norm_H_, norm_eps_)).add_(attended_TH);
 }
 
 at::Tensor DecoderLayer::attend(const at::Tensor& x_TH, const DecoderPass& pass) const {
@@ -69,12 +68,6 @@ at::Tensor DecoderLayer::attend_cached(const at::Tensor& q_TND, const at::Tensor
         .copy_(continued_attention(q_TND.narrow(0, begin, length), k_SKD, v_SKD, heads_.runs));
   }
   return out_TND;
-}
-
-at::Tensor DecoderLayer::transform(const at::Tensor& x_TH) const {
-  const at::Tensor shared_TH = copy_to_tensor_group(x_TH, *group_);
-  const at::Tensor gated_TI = swiglu(gate_proj_.forward(shared_TH), up_proj_.forward(shared_TH));
-  return down_proj_.forward(gated_TI);
 }
 
 std::vector<at::Tensor> DecoderLayer::trained() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/layers/attention.h"
+#include "models/layers/gated_mlp.h"
 #include "models/layers/rotary.h"
 #include "models/lmm/config.h"
 #include "parallel/tensor/linear.h"
@@ -39,14 +40,14 @@ class DecoderLayer {
   at::Tensor attend(const at::Tensor& x_TH, const DecoderPass& pass) const;
   at::Tensor attend_cached(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
                            const DecoderPass& pass) const;
-  at::Tensor transform(const at::Tensor& x_TH) const;
 
   double norm_eps_;
   std::int64_t head_size_;
   LocalHeads heads_;
   parallel::Communicator* group_;
   at::Tensor input_norm_H_, post_attention_norm_H_;
-  parallel::Linear q_proj_, k_proj_, v_proj_, o_proj_, gate_proj_, up_proj_, down_proj_;
+  parallel::Linear q_proj_, k_proj_, v_proj_, o_proj_;
+  parallel::Extension::Computation mlp_;  ///< its own, or what an extension puts in its place
   std::vector<at::Tensor> weights_;
 };
 

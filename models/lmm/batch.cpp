@@ -43,6 +43,7 @@ std::int64_t Sample::answers() const {
 MicroBatch pack(std::span<const Sample> samples, LossAverage average, std::int64_t batch_samples, std::int64_t batch_answers) {
   MicroBatch batch;
   batch.starts.push_back(0);
+  batch.sample_weight = 1.0 / static_cast<double>(std::max<std::int64_t>(1, batch_samples));
   std::vector<std::int64_t> ids, answer_rows, targets;
   std::vector<float> weights;
   for (const Sample& sample : samples) {
@@ -61,6 +62,7 @@ MicroBatch pack(std::span<const Sample> samples, LossAverage average, std::int64
     }
     batch.starts.push_back(begin + static_cast<std::int64_t>(sample.ids.size()));
     batch.images.insert(batch.images.end(), sample.images.begin(), sample.images.end());
+    batch.numbers.push_back(sample.number);
   }
   batch.ids_T = tensor_of(ids);
   batch.positions_T = positions_of(samples);

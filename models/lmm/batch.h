@@ -27,6 +27,7 @@ struct ImageInput {
 /// One conversation: ids with every <image> expanded to `tokens` copies of the image token; labels unshifted, -100 ignored.
 struct Sample {
   std::string id;
+  std::int64_t number = 0;  ///< its place in the stage's data order, counted from 0 over all epochs
   std::vector<std::int64_t> ids;
   std::vector<std::int64_t> labels;
   std::vector<ImageInput> images;
@@ -49,6 +50,8 @@ struct MicroBatch {
   at::Tensor answer_rows_A;         ///< int64 rows of T whose next token is supervised
   at::Tensor targets_A;             ///< int64, that next token
   at::Tensor weights_A;             ///< float32; loss = sum of weights · cross-entropy
+  std::vector<std::int64_t> numbers;///< Sample::number of each sample: what random streams are named by
+  double sample_weight = 0;         ///< 1 / samples of the global batch
   std::int64_t tokens() const { return starts.empty() ? 0 : starts.back(); }
 };
 

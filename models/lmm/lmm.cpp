@@ -113,6 +113,7 @@ const parallel::Mesh& Lmm::mesh() const { return parts_->mesh; }
 const parallel::PipelinePartition& Lmm::partition() const { return parts_->partition; }
 const parallel::ParameterTable& Lmm::table() const { return parts_->table; }
 parallel::ParameterSet& Lmm::parameters() { return parts_->parameters; }
+const LmmOptions& Lmm::options() const { return parts_->options; }
 
 void Lmm::parameters_replaced() {
   if (parts_->images) parts_->images->forget_weights();
@@ -120,7 +121,7 @@ void Lmm::parameters_replaced() {
 
 at::Tensor Lmm::forward(const MicroBatch& batch, const at::Tensor& hidden_TH) {
   const at::Tensor input_TH = parts_->mesh.is_first_pipeline_stage() ? parts_->embed(batch) : hidden_TH;
-  return parts_->decoder.forward(input_TH, batch.positions_T.to(input_TH.device()), batch.starts,
+  return parts_->decoder.forward(input_TH, batch.positions_T.to(input_TH.device()), {batch.starts, batch.numbers},
                                  parts_->options.recompute_activations);
 }
 
@@ -144,6 +145,11 @@ at::Tensor Lmm::logits(const at::Tensor& hidden_TH, const at::Tensor& rows) {
   for (int rank = 0; rank < parts_->mesh.tensor().size(); ++rank) sizes.push_back(rows_of(parts_->head().spec, rank).size());
   const at::Tensor logits_KV = parts_->local_logits(hidden_TH, rows).to(at::kFloat);
   return parallel::gather_from_tensor_group(logits_KV, 1, sizes, parts_->mesh.tensor());
+}
+
+at::Tensor Lmm::local_logits(const at::Tensor& hidden_TH, const at::Tensor& rows) {
+  parts_->require_last("the logits");
+  return parts_->local_logits(hidden_TH, rows);
 }
 
 at::Tensor Lmm::predict(const at::Tensor& hidden_TH, const at::Tensor& rows) {

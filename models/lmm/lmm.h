@@ -35,6 +35,7 @@ class Lmm {
   const parallel::PipelinePartition& partition() const;
   const parallel::ParameterTable& table() const;
   parallel::ParameterSet& parameters();
+  const LmmOptions& options() const;
 
   /// This pipeline stage's part of the forward pass. `hidden_TH`: the previous pipeline stage's result, undefined on the
   /// first. Returns hidden_TH for the next one; on the last, the hidden states before the final norm.
@@ -43,6 +44,10 @@ class Lmm {
   /// Last pipeline stage: final norm, head and vocabulary-parallel cross-entropy at the answer rows only.
   /// Returns the float32 scalar sum of weights_A · cross-entropy, the same on all tensor ranks.
   at::Tensor loss(const MicroBatch& batch, const at::Tensor& hidden_TH);
+
+  /// Last pipeline stage: this tensor rank's columns of the logits at `rows` (int64 [K]) of hidden_TH, [K,V] of the weights'
+  /// dtype, with a gradient where hidden states or head need one.
+  at::Tensor local_logits(const at::Tensor& hidden_TH, const at::Tensor& rows);
 
   /// Last pipeline stage: the most likely next token (int64 [rows], the smallest id among equals) after each of `rows` of
   /// hidden_TH; the logits are not gathered.

@@ -11,6 +11,7 @@ Linear::Linear(const ParameterSet& parameters, const std::string& prefix, Commun
   const Parameter& weight = parameters.parameter(prefix + ".weight");
   weight_OI_ = weight.value;
   cut_dimension_ = group.size() == 1 ? -1 : weight.spec.cut_dimension;
+  if (parameters.extension()) beside_ = parameters.extension()->beside_linear(parameters, prefix, group);
   if (!parameters.has(prefix + ".bias")) return;
   const Parameter& bias = parameters.parameter(prefix + ".bias");
   bias_O_ = bias.value;
@@ -20,8 +21,10 @@ Linear::Linear(const ParameterSet& parameters, const std::string& prefix, Commun
 }
 
 at::Tensor Linear::forward(const at::Tensor& x_TI) const {
-  if (!is_row_parallel()) return apply_linear(x_TI, weight_OI_, bias_O_);
-  at::Tensor y_TO = reduce_from_tensor_group(apply_linear(x_TI, weight_OI_, {}), *group_);
+  at::Tensor y_TO = apply_linear(x_TI, weight_OI_, is_row_parallel() ? at::Tensor() : bias_O_);
+  if (beside_) y_TO.add_(beside_(x_TI));
+  if (!is_row_parallel()) return y_TO;
+  y_TO = reduce_from_tensor_group(y_TO, *group_);
   return bias_O_.defined() ? y_TO.add_(bias_O_) : y_TO;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "parallel/comm/communicator.h"
+#include "parallel/extension.h"
 #include "parallel/parameter.h"
 
 namespace retain::parallel {
@@ -15,7 +16,7 @@ namespace retain::parallel {
 class Linear {
  public:
   Linear() = default;
-  /// `prefix`.weight and, where the rank holds one, `prefix`.bias. `group` is the tensor group and outlives the layer.
+  /// `prefix`.weight and, where the rank holds one, `prefix`.bias; beside them what the set's extension adds. `group` is the tensor group and outlives the layer.
   /// Throws Error(internal) when the parameters do not fit one another.
   Linear(const ParameterSet& parameters, const std::string& prefix, Communicator& group);
 
@@ -33,6 +34,7 @@ class Linear {
  private:
   at::Tensor weight_OI_;
   at::Tensor bias_O_;  ///< undefined without one
+  Extension::Computation beside_;  ///< empty without one
   int cut_dimension_ = -1;
   Communicator* group_ = nullptr;
 };
