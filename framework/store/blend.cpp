@@ -105,30 +105,41 @@ void blend_elements(DType dtype, double x, std::span<const std::byte> a, std::sp
 }
 
 BlendView::BlendView(std::shared_ptr<const TensorSource> a, std::shared_ptr<const TensorSource> b, double x)
-    : a_(std::move(a)), b_(std::move(b)), x_(x) {
-  require_weight(x);
+    : BlendView(std::move(a), std::move(b), [x](const std::string& /*tensor*/) { return x; }) {}
+
+BlendView::BlendView(std::shared_ptr<const TensorSource> a, std::shared_ptr<const TensorSource> b, const BlendWeights& weights)
+    : a_(std::move(a)), b_(std::move(b)) {
   for (const TensorInfo& tensor : a_->tensors()) require_alike(&tensor, b_->find(tensor.name), tensor.name);
   for (const TensorInfo& tensor : b_->tensors()) require_alike(a_->find(tensor.name), &tensor, tensor.name);
-  for (const TensorInfo& tensor : a_->tensors())
-    if (equal_bits(*a_, *b_, tensor)) equal_.insert(tensor.name);
+  for (const TensorInfo& tensor : a_->tensors()) {
+    const double x = weights(tensor.name);
+    require_weight(x);
+    if (!equal_bits(*a_, *b_, tensor)) mixed_.emplace(tensor.name, x);
+  }
 }
 
 void BlendView::read(const std::string& name, std::int64_t first, std::span<std::byte> out) const {
   const TensorInfo* tensor = a_->find(name);
   if (!tensor) throw Error(ErrorKind::checkpoint_missing_tensor, "there is no tensor " + name);
   a_->read(name, first, out);
-  if (equal_.contains(name)) return;
+  const auto mixed = mixed_.find(name);
+  if (mixed == mixed_.end()) return;
   std::vector<std::byte> other(out.size());
   b_->read(name, first, other);
-  blend_elements(tensor->dtype, x_, out, other, out);
+  blend_elements(tensor->dtype, mixed->second, out, other, out);
 }
 
 std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
                          double x) {
+  return commit_blend(store, lock, a, b, [x](const std::string& /*tensor*/) { return x; }, blend_inputs(x));
+}
+
+std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
+                         const BlendWeights& weights, json::object inputs) {
   const auto first = std::make_shared<const StageReader>(store, a);
   const auto second = std::make_shared<const StageReader>(store, b);
-  const BlendView view(first, second, x);
-  StageDraft draft{{a, b}, blend_inputs(x), {}, {}, {}};
+  const BlendView view(first, second, weights);
+  StageDraft draft{{a, b}, std::move(inputs), {}, {}, {}};
   for (const ArrayEntry& array : first->manifest().arrays)
     if (is_tensor(array) && second->manifest().find(array.spec.path)->digest != array.digest)
       draft.arrays.push_back(array.spec);

@@ -3,8 +3,9 @@
 // theta = x * A + (1 - x) * B with A the previous stage and B the fine-tuned one (arXiv 2510.08564; its released code's
 // "a" is our x).
 #pragma once
+#include <functional>
 #include <memory>
-#include <set>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "framework/store/tensor_source.h"
 
 namespace retain::framework {
+
+/// The weight x of the first model, for each tensor.
+using BlendWeights = std::function<double(const std::string& tensor)>;
 
 /// A blend that is never written: reads mix the two sources' elements on the way. Floats of 32 bits and less are mixed
 /// in float32 (both products rounded, then their sum) and rounded once to the stored dtype, to nearest even; float64 in
@@ -24,6 +28,8 @@ class BlendView : public TensorSource {
   /// Error(checkpoint_shape_mismatch) for one whose shape or dtype differs, Error(usage) when x is not in [0, 1].
   /// Sources that know no digests are read once here, to find the tensors that are equal.
   BlendView(std::shared_ptr<const TensorSource> a, std::shared_ptr<const TensorSource> b, double x);
+  /// Every tensor with a weight of its own.
+  BlendView(std::shared_ptr<const TensorSource> a, std::shared_ptr<const TensorSource> b, const BlendWeights& weights);
 
   const std::vector<TensorInfo>& tensors() const override { return a_->tensors(); }
   void read(const std::string& name, std::int64_t first, std::span<std::byte> out) const override;
@@ -31,8 +37,7 @@ class BlendView : public TensorSource {
  private:
   std::shared_ptr<const TensorSource> a_;
   std::shared_ptr<const TensorSource> b_;
-  double x_;
-  std::set<std::string> equal_;
+  std::map<std::string, double> mixed_;  ///< weight of a, of the tensors that differ
 };
 
 /// out[i] = x * a[i] + (1 - x) * b[i] over elements of `dtype`; `out` may be `a`. Throws
@@ -44,5 +49,8 @@ void blend_elements(DType dtype, double x, std::span<const std::byte> a, std::sp
 /// links; attached files are those of `a`. Errors as BlendView's and write_stage's.
 std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
                          double x);
+/// The same with a weight for every tensor; `inputs` says in the stage's record where they come from.
+std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
+                         const BlendWeights& weights, json::object inputs);
 
 }  // namespace retain::framework

@@ -212,6 +212,7 @@ void add_store(CLI::App& app, Action& action) {
   verify_command.callback([=, &action] { run_on_first(action, [=] { return verify(*options, *copy); }); });
 
   add_store_changes(store, options, action);
+  add_store_merge(store, options, action);
   add_store_export(store, options, action);
 }
 

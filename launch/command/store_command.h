@@ -21,6 +21,8 @@ void run_on_first(Action& action, std::function<int()> work);
 
 /// rollback, blend, tag, gc.
 void add_store_changes(CLI::App& store, const std::shared_ptr<StoreOptions>& options, Action& action);
+/// merge.
+void add_store_merge(CLI::App& store, const std::shared_ptr<StoreOptions>& options, Action& action);
 /// export.
 void add_store_export(CLI::App& store, const std::shared_ptr<StoreOptions>& options, Action& action);
 

@@ -27,10 +27,13 @@ int import_model(const std::string& model, const std::string& path, const std::s
 }
 
 int export_model(const StoreOptions& options, const std::string& stage, const std::string& directory,
-                 const std::string& naming) {
+                 const std::string& naming, bool adapter) {
   const Store store = Store::open(options.path);
   const framework::StageReader reader(store, store.resolve(stage));
-  recipes::export_stage(reader, directory, naming);
+  if (adapter)
+    recipes::export_adapter(store, reader, directory);
+  else
+    recipes::export_stage(reader, directory, naming);
   std::cout << directory << '\n';
   return 0;
 }
@@ -39,12 +42,15 @@ void fill_export(CLI::App& command, const std::shared_ptr<StoreOptions>& options
   auto stage = std::make_shared<std::string>();
   auto directory = std::make_shared<std::string>();
   auto naming = std::make_shared<std::string>();
+  auto adapter = std::make_shared<bool>(false);
   command.add_option("stage", *stage, "Branch, tag or stage id")->required();
   command.add_option("directory", *directory, "The folder to write; must be absent or empty")->required();
   command.add_option("--naming", *naming,
                      "Tensor names: hub, hf, v4_52, memory or orig (default: those of config.json)");
-  command.callback(
-      [=, &action] { run_on_first(action, [=] { return export_model(*options, *stage, *directory, *naming); }); });
+  command.add_flag("--adapter", *adapter, "Only the LoRA adapters the stage keeps, in PEFT's format");
+  command.callback([=, &action] {
+    run_on_first(action, [=] { return export_model(*options, *stage, *directory, *naming, *adapter); });
+  });
 }
 
 }  // namespace
