@@ -39,6 +39,8 @@ BatchLoader::Prepared BatchLoader::prepare(const Cursor& cursor) const {
       try {
         prepared.samples.back().push_back(
             source_.sample(prepared.records[static_cast<std::size_t>(slot)], mesh_.is_first_pipeline_stage()));
+        prepared.samples.back().back().number =
+            (cursor.epoch * sampler_.steps_per_epoch() + cursor.step) * settings_.global_batch + slot;
       } catch (const framework::Error& error) {
         if (bad_records_ == OnBad::stop) throw;
         prepared.samples.back().emplace_back();

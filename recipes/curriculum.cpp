@@ -13,11 +13,13 @@
 #include "recipes/base_import.h"
 #include "recipes/dry_run.h"
 #include "recipes/memory_check.h"
+#include "recipes/methods/replay.h"
 #include "recipes/plan.h"
 #include "recipes/probes/number_bias.h"
 #include "recipes/probes/number_tokens.h"
 #include "recipes/picture_digests.h"
 #include "recipes/record_samples.h"
+#include "recipes/stage_method.h"
 #include "recipes/stage_summary.h"
 #include "recipes/trainer.h"
 
@@ -34,13 +36,6 @@ models::FeatureCacheLimits cache_limits(const Experiment& experiment) {
   limits.folder_bytes = experiment.feature_disk;
   if (experiment.feature_disk > 0) limits.folder = experiment.store / "features";
   return limits;
-}
-
-json::array groups_json(const std::vector<TrainableGroup>& groups) {
-  json::array list;
-  for (const TrainableGroup& group : groups)
-    list.push_back(json::object{{"train", json::value_from(group.patterns)}, {"learning_rate", group.learning_rate}});
-  return list;
 }
 
 const char* name_of(Mode mode) { return mode == Mode::clean ? "clean" : "faithful"; }
@@ -96,7 +91,8 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
     loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder());
     return loaded;
   };
-  for (const Recipe& recipe : experiment.recipes) select(kit_.table(), recipe.groups);  // refuses a pattern that matches nothing
+  for (const Recipe& recipe : experiment.recipes)  // refuses a pattern that matches nothing
+    select(extended_table(kit_.table(), recipe.method.get()), recipe.groups, recipe.method.get());
   for (const Task& task : experiment.tasks) {
     tasks_.push_back(load(task));
     check_task_records(*tasks_.back().records, experiment.bad_records);
@@ -113,6 +109,9 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
   if (!captions_.empty()) number_ids_ = number_tokens(kit_.builder().tokenizer());
   store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, parallel::ShardedStore::Access::write,
                                                     "retain run " + experiment.file.string());
+  for (const Recipe& recipe : experiment.recipes)
+    for (const std::string& stage : recipe.method ? recipe.method->stages() : std::vector<std::string>{})
+      if (stage != "previous" && stage != "base") store_->resolve(stage);
   study_.title = experiment.file.stem().string();
   study_.mode = name_of(experiment.mode);
   study_.parameters = kit_.table().elements();
@@ -139,15 +138,28 @@ std::string Curriculum::import_base() {
   return stage;
 }
 
-void Curriculum::use(const std::string& stage) {
-  if (model_ && model_stage_ == stage) return;
+void Curriculum::use(const std::string& stage, const std::string& reading) {
+  if (!model_ || model_stage_ != stage) {
+    const framework::StageReader reader(store_->store(), stage);
+    model_method_ = method_in(store_->store(), reader, kit_.table(), experiment_.methods);
+    load_model(stage, {model_method_.get(), 0, ""});
+  }
+  if (model_method_) model_method_->read_as(*model_, reading.empty() ? model_method_->readings().front() : reading);
+}
+
+void Curriculum::load_model(const std::string& stage, const ModelMethod& with) {
   model_.reset();
   models::LmmOptions options;
   options.recompute_activations = experiment_.train.recompute;
   options.features = &features_;
-  const framework::StageReader reader(store_->store(), stage);
-  model_ = kit_.load(reader, options, true);
+  model_ = kit_.load(framework::StageReader(store_->store(), stage), options, true, with);
   model_stage_ = stage;
+}
+
+std::unique_ptr<framework::StageReader> Curriculum::open_reference(const Recipe& recipe, const std::string& parent) const {
+  if (!recipe.method || recipe.method->reference() == "previous") return nullptr;
+  const std::string stage = store_->store().resolve(recipe.method->reference());
+  return stage == parent ? nullptr : std::make_unique<framework::StageReader>(store_->store(), stage);
 }
 
 void Curriculum::point_branch(const std::string& branch, const std::string& stage) {
@@ -182,25 +194,44 @@ bool Curriculum::run() {
 
 bool Curriculum::teach_branch(const Recipe& recipe) {
   std::int64_t trained = 0;
-  for (const Selected& parameter : select(kit_.table(), recipe.groups)) trained += kit_.table().find(parameter.name)->elements();
-  study_.branches.push_back({recipe.name, trained, {}});
+  const parallel::ParameterTable table = extended_table(kit_.table(), recipe.method.get());
+  for (const Selected& parameter : select(table, recipe.groups, recipe.method.get())) trained += table.find(parameter.name)->elements();
+  const std::vector<std::string> readings = recipe.method ? recipe.method->readings() : std::vector<std::string>{""};
+  const std::size_t first_branch = study_.branches.size();
+  for (const std::string& reading : readings)
+    study_.branches.push_back({reading.empty() ? recipe.name : recipe.name + " (" + reading + ")", trained, {}});
   std::string stage = store_->resolve("base");
   for (const LoadedTask& task : tasks_) {
     const std::optional<std::string> taught = teach(recipe, task, stage);
     if (!taught) return false;
-    stage = *taught;
+    stage = recipe.method ? recipe.method->settle(*store_, mesh_, {store_->resolve("base"), stage, *taught}) : *taught;
     point_branch(recipe.name, stage);
-    study_.branches.back().stages.push_back(measure(stage, task.task.name));
+    for (std::size_t i = 0; i < readings.size(); ++i)
+      study_.branches[first_branch + i].stages.push_back(measure(stage, task.task.name, i == 0 ? "" : readings[i]));
     keep_study();
   }
   return true;
 }
 
 std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent) {
-  const json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
+  const Method* method = recipe.method.get();
+  const auto reference = open_reference(recipe, parent);
+  json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
                             {"task", task.task.name}, {"data", task.identity.records},
                             {"pictures", task.identity.pictures}, {"settings", json::parse(describe_settings(task.task.settings))},
                             {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  if (method && !method->describe().empty()) inputs["method"] = method->describe();
+  if (reference) inputs["reference"] = reference->id();
+  std::vector<const SampleSource*> earlier;
+  if (method && method->replayed() > 0) {
+    json::array replayed;
+    for (const LoadedTask& other : tasks_) {
+      if (&other == &task) break;
+      earlier.push_back(other.samples.get());
+      replayed.push_back(json::object{{"data", other.identity.records}, {"pictures", other.identity.pictures}});
+    }
+    inputs["replayed"] = std::move(replayed);
+  }
   const std::string key = framework::memo_key("teach", inputs);
   const std::string title = recipe.name + " · " + task.task.name;
   if (const auto known = store_->get_stage(key)) {
@@ -208,8 +239,12 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
     return known;
   }
 
-  use(parent);
+  if (method && !method->own_parameters(kit_.table()).empty())
+    load_model(parent, {(model_method_ = recipe.method).get(), task.task.settings.seed, task.task.name});
+  else
+    use(parent);
   model_stage_.clear();
+  const auto before = reference ? std::make_unique<framework::StageReader>(store_->store(), parent) : nullptr;
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
   MemoryUse memory{0, planned_[recipe.name]};
@@ -228,7 +263,9 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   };
   hooks.stop_requested = [&] { return stop_.load(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
-  Trainer trainer(*model_, *task.samples, task.task.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name);
+  const ReplaySamples samples(*task.samples, earlier, earlier.empty() ? 0 : method->replayed(), task.task.settings.seed, task.task.name);
+  Trainer trainer(*model_, samples, task.task.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name,
+                  {method, reference.get(), before.get()});
   running = &trainer;
   announce(recipe, task, trainer.selected());
   if (trainer.resume(*store_, key)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
@@ -239,7 +276,7 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   const TrainOutcome outcome = trainer.run();
   bar->finish();
   const FeatureUse features_here{features_.hits() - features_before.reused, features_.misses() - features_before.computed};
-  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), kit_.table(), trainer.selected()), memory));
+  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), model_->table(), trainer.selected()), memory));
   if (!outcome.finished) {
     log_.info("stopped and saved at step " + std::to_string(outcome.next_step) + "; the same command goes on from there");
     return std::nullopt;
@@ -250,41 +287,49 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   draft.inputs = inputs;
   draft.info = {{"name", recipe.name + "/" + task.task.name}, {"losses_from_step", first}, {"losses", std::move(losses)},
                 {"mesh", parallel::to_string(mesh_.shape())}, {"skipped_steps", outcome.skipped_steps}};
-  return commit(std::move(draft), key, recipe.name, task.task.name, trainer.selected());
+  if (!outcome.method.empty()) {
+    draft.info["method"] = outcome.method;
+    log_.info(title + ": " + json::serialize(outcome.method));
+  }
+  return commit(std::move(draft), key, task.task.name, recipe);
 }
 
 void Curriculum::announce(const Recipe& recipe, const LoadedTask& task, const std::vector<Selected>& selected) {
   if (announced_ == recipe.name) return;
   announced_ = recipe.name;
   log_.info("recipe " + recipe.name + "\n" +
-            trainable_table(kit_.config(), kit_.table(), selected, recipe.groups, task.task.settings, mesh_.shape()));
+            trainable_table(kit_.config(), model_->table(), selected, recipe.groups, task.task.settings, mesh_.shape()));
 }
 
-std::string Curriculum::commit(framework::StageDraft draft, const std::string& key, const std::string& recipe, const std::string& task,
-                               const std::vector<Selected>& selected) {
-  mesh_.world().describe_activity("committing recipe " + recipe + ", task " + task);
-  std::set<std::string> trained;
-  for (const Selected& parameter : selected) trained.insert(parameter.name);
-  const auto arrays = parallel::arrays_of(kit_.table(), model_->parameters(), [&](const std::string& name) { return trained.contains(name); });
-  const std::string stage = store_->commit(std::move(draft), arrays, recipe, recipe + " learned " + task);
+std::string Curriculum::commit(framework::StageDraft draft, const std::string& key, const std::string& task, const Recipe& recipe) {
+  mesh_.world().describe_activity("committing recipe " + recipe.name + ", task " + task);
+  std::set<std::string> changed;
+  if (recipe.method)
+    for (std::string& name : recipe.method->changed(model_->table())) changed.insert(std::move(name));
+  else
+    for (const Selected& parameter : select(model_->table(), recipe.groups)) changed.insert(parameter.name);
+  const auto arrays = parallel::arrays_of(model_->table(), model_->parameters(), [&](const std::string& name) { return changed.contains(name); });
+  const std::string stage = store_->commit(std::move(draft), arrays, recipe.name, recipe.name + " learned " + task);
   store_->put_result(key, json::object{{"stage", stage}});
   store_->clear_progress(key);
   model_stage_ = stage;
+  if (recipe.method && !recipe.method->keeps_own_parameters()) model_.reset();
   return stage;
 }
 
-framework::StudyPoint Curriculum::measure(const std::string& stage, const std::string& task) {
+framework::StudyPoint Curriculum::measure(const std::string& stage, const std::string& task, const std::string& reading) {
   framework::StudyPoint point{task, stage, {}, {}};
-  for (const LoadedBenchmark& benchmark : benchmarks_) point.scores[benchmark.benchmark.name] = evaluate_stage(stage, benchmark);
-  for (std::size_t probe = 0; probe < captions_.size(); ++probe) point.probes[captions_[probe].task.name] = probe_stage(stage, probe);
+  for (const LoadedBenchmark& benchmark : benchmarks_) point.scores[benchmark.benchmark.name] = evaluate_stage(stage, benchmark, reading);
+  for (std::size_t probe = 0; probe < captions_.size(); ++probe) point.probes[captions_[probe].task.name] = probe_stage(stage, probe, reading);
   return point;
 }
 
-double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmark& loaded) {
+double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmark& loaded, const std::string& reading) {
   const Benchmark& benchmark = loaded.benchmark;
   json::object inputs{{"stage", stage}, {"data", loaded.identity.records}, {"pictures", loaded.identity.pictures},
                       {"limit", benchmark.limit}, {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
                       {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  if (!reading.empty()) inputs["reading"] = reading;
   const std::string answered = framework::memo_key("answered", inputs);  // names the evaluation that asked the model
   inputs["metric"] = benchmark.scoring.metric;
   inputs["average"] = framework::name_of(benchmark.scoring.average);
@@ -297,7 +342,7 @@ double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmar
     evaluation.benchmark = benchmark.name;
     score_answers(evaluation, benchmark.scoring);
   } else {
-    use(stage);
+    use(stage, reading);
     mesh_.world().describe_activity("benchmark " + benchmark.name + " on stage " + stage.substr(0, 10));
     evaluation = evaluate(*model_, kit_.builder(), benchmark, loaded.questions, experiment_.evaluation_batch);
     evaluation.stage = stage;
@@ -316,15 +361,16 @@ std::optional<Evaluation> Curriculum::find_answers(const std::string& answered) 
   return evaluation_from_json(*known, "result " + key);
 }
 
-double Curriculum::probe_stage(const std::string& stage, std::size_t probe) {
+double Curriculum::probe_stage(const std::string& stage, std::size_t probe, const std::string& reading) {
   const LoadedTask& captions = captions_[probe];
   const std::int64_t limit = experiment_.probes[probe].limit;
-  const std::string key = framework::memo_key("probe", json::object{{"stage", stage}, {"probe", "number_bias"}, {"data", captions.identity.records},
-                                                                    {"pictures", captions.identity.pictures},
-                                                                    {"limit", limit}, {"mode", name_of(experiment_.mode)},
-                                                                    {"dtype", std::string(framework::name_of(experiment_.dtype))}});
+  json::object inputs{{"stage", stage}, {"probe", "number_bias"}, {"data", captions.identity.records},
+                      {"pictures", captions.identity.pictures}, {"limit", limit}, {"mode", name_of(experiment_.mode)},
+                      {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  if (!reading.empty()) inputs["reading"] = reading;
+  const std::string key = framework::memo_key("probe", inputs);
   if (const auto known = store_->get_result(key)) return known->at("mean_probability").to_number<double>();
-  use(stage);
+  use(stage, reading);
   mesh_.world().describe_activity("probe " + captions.task.name + " on stage " + stage.substr(0, 10));
   const double bias = number_bias(*model_, *captions.samples, number_ids_, limit, experiment_.evaluation_batch);
   store_->put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});

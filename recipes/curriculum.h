@@ -11,6 +11,7 @@
 
 #include "framework/base/log.h"
 #include "framework/report/study.h"
+#include "framework/store/stage_reader.h"
 #include "parallel/sharded_store.h"
 #include "recipes/evaluator.h"
 #include "recipes/experiment.h"
@@ -37,19 +38,22 @@ class Curriculum {
   struct LoadedTask;
 
   std::string import_base();
-  void use(const std::string& stage);
+  /// Holds the stage's weights, computing as `reading` says (see Method::readings; empty: the first).
+  void use(const std::string& stage, const std::string& reading = {});
+  void load_model(const std::string& stage, const ModelMethod& with);
+  /// The stage a recipe's method compares with; null: the one it starts from.
+  std::unique_ptr<framework::StageReader> open_reference(const Recipe& recipe, const std::string& parent) const;
   bool teach_branch(const Recipe& recipe);
   std::optional<std::string> teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent);
   /// The table of what a recipe trains, once a recipe.
   void plan_memory();
   void announce(const Recipe& recipe, const LoadedTask& task, const std::vector<Selected>& selected);
-  std::string commit(framework::StageDraft draft, const std::string& key, const std::string& recipe, const std::string& task,
-                     const std::vector<Selected>& selected);
-  framework::StudyPoint measure(const std::string& stage, const std::string& task);
-  double evaluate_stage(const std::string& stage, const LoadedBenchmark& benchmark);
+  std::string commit(framework::StageDraft draft, const std::string& key, const std::string& task, const Recipe& recipe);
+  framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading = {});
+  double evaluate_stage(const std::string& stage, const LoadedBenchmark& benchmark, const std::string& reading);
   /// Answers to the same questions by the same stage, kept under another metric.
   std::optional<Evaluation> find_answers(const std::string& answered);
-  double probe_stage(const std::string& stage, std::size_t probe);
+  double probe_stage(const std::string& stage, std::size_t probe, const std::string& reading);
   void point_branch(const std::string& branch, const std::string& stage);
   void keep_study();
 
@@ -65,6 +69,7 @@ class Curriculum {
   std::vector<LoadedBenchmark> benchmarks_;
   std::vector<LoadedTask> captions_;     ///< by probe
   std::vector<std::int64_t> number_ids_;
+  std::shared_ptr<const Method> model_method_;  ///< whose parameters model_ carries, where a stored stage named it
   std::unique_ptr<models::Lmm> model_;
   std::string model_stage_;              ///< the stage whose weights model_ holds; empty while it is being trained
   std::int64_t memory_before_;           ///< bytes held before anything was loaded

@@ -55,9 +55,10 @@ void check_companions(const Experiment& experiment, const models::LmmConfig& con
   models::family_of(config).make_pictures(experiment.model, config, framework::AlphaMode::white);
 }
 
-json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& table, const TrainSettings& settings,
+json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& model_table, const TrainSettings& settings,
                          const parallel::MeshShape& shape, std::map<std::string, std::vector<std::string>>& trained_by) {
-  const std::vector<Selected> selected = select(table, recipe.groups);
+  const parallel::ParameterTable table = extended_table(model_table, recipe.method.get());
+  const std::vector<Selected> selected = select(table, recipe.groups, recipe.method.get());
   std::int64_t elements = 0;
   for (const Selected& one : selected) {
     elements += table.find(one.name)->elements();
@@ -71,6 +72,12 @@ json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& t
                                    {"gradients", bytes.gradients}, {"optimizer", bytes.optimizer}});
     }
   return {{"name", recipe.name}, {"tensors", selected.size()}, {"trained", elements}, {"bytes_by_rank", std::move(ranks)}};
+}
+
+json::object parameter_json(const parallel::ParameterSpec& row, const std::vector<std::string>& trained_by) {
+  return {{"name", row.name}, {"shape", json::value_from(row.shape)}, {"dtype", std::string(framework::name_of(row.dtype))},
+          {"cut_dimension", row.cut_dimension}, {"cut_blocks", row.cut_blocks}, {"pipeline_stages", json::value_from(row.pipeline_stages)},
+          {"trained_by", json::value_from(trained_by)}};
 }
 
 }  // namespace
@@ -99,9 +106,10 @@ json::object dry_run(const Experiment& experiment, parallel::Communicator& world
   std::map<std::string, std::vector<std::string>> trained_by;
   for (const Recipe& recipe : experiment.recipes) recipes.push_back(recipe_plan(recipe, table, experiment.train, shape, trained_by));
   for (const parallel::ParameterSpec& row : table.rows())
-    parameters.push_back(json::object{{"name", row.name}, {"shape", json::value_from(row.shape)}, {"dtype", std::string(framework::name_of(row.dtype))},
-                                      {"cut_dimension", row.cut_dimension}, {"cut_blocks", row.cut_blocks}, {"pipeline_stages", json::value_from(row.pipeline_stages)},
-                                      {"trained_by", json::value_from(trained_by[row.name])}});
+    parameters.push_back(parameter_json(row, trained_by[row.name]));
+  for (const Recipe& recipe : experiment.recipes)
+    for (const parallel::ParameterSpec& row : recipe.method ? recipe.method->own_parameters(table) : std::vector<parallel::ParameterSpec>{})
+      parameters.push_back(parameter_json(row, trained_by[row.name]));
   for (const Task& task : experiment.tasks) tasks.push_back(check_task(experiment, task));
   for (const Benchmark& benchmark : experiment.benchmarks)
     benchmarks.push_back(json::object{{"name", benchmark.name}, {"questions", read_questions(benchmark).size()}, {"metric", benchmark.scoring.metric}});

@@ -44,7 +44,7 @@ Answer answer_from_json(const json::object& object) {
 }  // namespace
 
 void score_answers(Evaluation& evaluation, const Scoring& scoring) {
-  const framework::Metric metric = framework::metric_named(scoring.metric, scoring.mode);
+  const framework::Metric metric = scoring.own ? scoring.own : framework::metric_named(scoring.metric, scoring.mode);
   std::vector<framework::ScoredSample> samples;
   for (Answer& answer : evaluation.answers) {
     answer.score = metric(answer.input);

@@ -15,6 +15,7 @@ struct Scoring {
   std::string metric = "exact_match";
   framework::ScoringMode mode = framework::ScoringMode::clean;
   framework::Average average = framework::Average::samples;
+  framework::Metric own = nullptr;  ///< a program's own rule of that name; null: Retain's
 };
 
 struct Answer {

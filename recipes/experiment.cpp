@@ -77,7 +77,7 @@ Entry entry_of(const ConfigTable& table, const fs::path& folder, const std::stri
   return {files.back().root().table(section), file.parent_path()};
 }
 
-std::vector<Recipe> read_recipes(const ConfigTable& root) {
+std::vector<Recipe> read_recipes(const ConfigTable& root, Mode mode, const MethodRegistry& methods) {
   std::vector<Recipe> recipes;
   for (const ConfigTable& table : root.tables("recipe")) {
     Recipe recipe;
@@ -88,6 +88,12 @@ std::vector<Recipe> read_recipes(const ConfigTable& root) {
     if (groups.empty()) recipe.groups.push_back({patterns.empty() ? std::vector<std::string>{recipe.name} : patterns, rate});
     for (const ConfigTable& group : groups)
       recipe.groups.push_back({group.texts("train"), group.number("learning_rate", rate, 0, 1e3)});
+    std::vector<std::string> known = methods.names();
+    known.emplace_back("none");
+    if (const std::string method = table.choice("method", known, "none"); method != "none") {
+      const ConfigTable settings = table.table(method);
+      recipe.method = methods.make(method, {settings, recipe.groups, mode == Mode::faithful});
+    }
     for (const Recipe& other : recipes)
       if (other.name == recipe.name)
         throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every recipe", recipe.name + " twice",
@@ -127,7 +133,7 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
   return ordered;
 }
 
-std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, Mode mode, std::vector<ConfigFile>& files) {
+std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, Mode mode, std::vector<ConfigFile>& files, const Extras& extras) {
   std::vector<Benchmark> benchmarks;
   for (const ConfigTable& table : root.tables("benchmark")) {
     const Entry entry = entry_of(table, folder, "benchmark", files);
@@ -135,7 +141,10 @@ std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& 
     benchmark.name = entry.table.text("name");
     benchmark.data = path_of(entry.table, "data", entry.folder);
     benchmark.images = path_of(entry.table, "images", entry.folder);
-    benchmark.scoring.metric = entry.table.choice("metric", framework::metric_names(), "exact_match");
+    std::vector<std::string> metrics = framework::metric_names();
+    for (const auto& [name, metric] : extras.metrics) metrics.push_back(name);
+    benchmark.scoring.metric = entry.table.choice("metric", metrics, "exact_match");
+    if (const auto own = extras.metrics.find(benchmark.scoring.metric); own != extras.metrics.end()) benchmark.scoring.own = own->second;
     benchmark.scoring.mode = mode == Mode::clean ? framework::ScoringMode::clean : framework::ScoringMode::faithful;
     benchmark.scoring.average = framework::average_from_name(entry.table.choice("average", {"samples", "categories"}, "samples"));
     benchmark.kind = entry.table.choice("kind", {"target", "held_out"}, "held_out") == "target" ? Benchmark::Kind::target : Benchmark::Kind::held_out;
@@ -149,7 +158,7 @@ std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& 
 
 }  // namespace
 
-Experiment read_experiment(const fs::path& file, const std::vector<std::string>& overrides) {
+Experiment read_experiment(const fs::path& file, const std::vector<std::string>& overrides, const Extras& extras) {
   const ConfigFile document = file.empty() ? ConfigFile::parse("", "--set", overrides) : ConfigFile::read(file, overrides);
   const ConfigTable root = document.root();
   const fs::path folder = file.empty() ? fs::path() : document.folder();
@@ -168,9 +177,10 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   e.train = read_settings(train, {});
   const ConfigTable data = root.table("data");
   e.bad_records = data.choice("bad_records", {"stop", "skip"}, "stop") == "stop" ? OnBad::stop : OnBad::skip;
-  e.recipes = read_recipes(root);
+  e.methods = extras.methods;
+  e.recipes = read_recipes(root, e.mode, extras.methods);
   e.tasks = read_tasks(root, folder, e.train, files);
-  e.benchmarks = read_benchmarks(root, folder, e.mode, files);
+  e.benchmarks = read_benchmarks(root, folder, e.mode, files, extras);
   for (const ConfigTable& table : root.tables("probe"))
     e.probes.push_back({table.text("name", "number_bias"), path_of(table, "data", folder), path_of(table, "images", folder),
                         table.integer("limit", 0, 0, kMany)});

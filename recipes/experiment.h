@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "framework/base/dtype.h"
 #include "framework/config/toml.h"
 #include "recipes/evaluation.h"
+#include "recipes/extras.h"
+#include "recipes/method.h"
 #include "recipes/train_settings.h"
 #include "recipes/trainable.h"
 
@@ -48,6 +51,7 @@ struct Probe {
 struct Recipe {
   std::string name;
   std::vector<TrainableGroup> groups;
+  std::shared_ptr<const Method> method = nullptr;  ///< null: cross-entropy on those parameters, nothing else
 };
 
 enum class Mode { clean, faithful };
@@ -62,6 +66,7 @@ struct Experiment {
   OnBad bad_records = OnBad::stop;
   TrainSettings train;
   std::vector<Recipe> recipes;
+  MethodRegistry methods;            ///< that a recipe or a stored stage may name
   std::vector<Task> tasks;           ///< in teaching order
   std::vector<Benchmark> benchmarks;
   std::vector<Probe> probes;
@@ -75,8 +80,9 @@ struct Experiment {
 
 /// Reads an experiment. `file` may be empty: then overrides alone say everything. Relative paths are taken from the folder
 /// of the file that names them; model.path and store.path given by --set, from the working directory.
-/// Throws Error(config_invalid) naming file, line and key.
-Experiment read_experiment(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+/// `extras`: what it may name beside Retain's own. Throws Error(config_invalid) naming file, line and key.
+Experiment read_experiment(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                           const Extras& extras = {});
 
 /// The same as JSON, complete with defaults: what a stage records as its inputs. Paths and the mesh are left out.
 std::string describe_settings(const TrainSettings& settings);

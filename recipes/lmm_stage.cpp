@@ -47,7 +47,10 @@ bool LmmStage::trains(int pipeline_stage, int micro_batch) const {
 at::Tensor LmmStage::forward(int micro_batch, const at::Tensor& input_TH) {
   const models::MicroBatch& batch = batches_[static_cast<std::size_t>(micro_batch)];
   const at::Tensor hidden_TH = model_.forward(batch, input_TH);
-  return model_.mesh().is_last_pipeline_stage() ? model_.loss(batch, hidden_TH) : hidden_TH;
+  if (!model_.mesh().is_last_pipeline_stage()) return hidden_TH;
+  const at::Tensor loss = model_.loss(batch, hidden_TH);
+  const at::Tensor term = method_ ? method_->loss_term(static_cast<std::size_t>(micro_batch), batch, hidden_TH) : at::Tensor();
+  return term.defined() ? loss + term : loss;
 }
 
 }  // namespace retain::recipes

@@ -6,6 +6,7 @@
 
 #include "models/lmm/lmm.h"
 #include "parallel/pipeline/runner.h"
+#include "recipes/method.h"
 #include "recipes/trainable.h"
 
 namespace retain::recipes {
@@ -19,9 +20,9 @@ StageTraining stage_training(const parallel::ParameterTable& table, const std::v
 
 class LmmStage final : public parallel::PipelineComputation {
  public:
-  /// All arguments outlive this.
-  LmmStage(models::Lmm& model, std::span<const models::MicroBatch> batches, const StageTraining& training)
-      : model_(model), batches_(batches), training_(training) {}
+  /// All arguments outlive this; `method` may be null.
+  LmmStage(models::Lmm& model, std::span<const models::MicroBatch> batches, const StageTraining& training, MethodRun* method = nullptr)
+      : model_(model), batches_(batches), training_(training), method_(method) {}
 
   int micro_batches() const override { return static_cast<int>(batches_.size()); }
   std::vector<std::int64_t> activation_shape(int micro_batch) const override;
@@ -33,6 +34,7 @@ class LmmStage final : public parallel::PipelineComputation {
   models::Lmm& model_;
   std::span<const models::MicroBatch> batches_;
   const StageTraining& training_;
+  MethodRun* method_;
 };
 
 }  // namespace retain::recipes

@@ -37,6 +37,7 @@ class Estimate {
   RankMemory run() {
     RankMemory memory;
     memory.state = rank_bytes(r_.table, r_.selected, r_.settings, r_.shape, stage_, rank_);
+    if (r_.method) memory.state.weights += r_.method->bytes_beside(memory.state.trained_elements * element_);
     const bool first = stage_ == 0, last = stage_ == r_.shape.pipeline - 1;
     bool flow = trained_below();
     std::int64_t saved = flow && !first ? rows_ * hidden_ * element_ : 0;  // the message's tensor
@@ -57,7 +58,11 @@ class Estimate {
 
  private:
   bool trains(const std::string& name) const { return trained_.contains(name); }
-  bool trains_linear(const std::string& name) const { return trains(name + ".weight") || trains(name + ".bias"); }
+  /// Weight, bias, or something beside them.
+  bool trains_linear(const std::string& name) const {
+    const auto next = trained_.lower_bound(name + ".");
+    return next != trained_.end() && next->starts_with(name + ".");
+  }
 
   /// Something before this pipeline stage is trained.
   bool trained_below() const {
@@ -97,7 +102,11 @@ class Estimate {
     const bool gated = normed_again || trains_gate_up, trains_down = trains_linear(layer + "mlp.down_proj");
     if (gated) saved += 2 * wide;
     if (trains_down) saved += wide;
-    flow = attended || gated || trains_down;
+    if (trains_linear(layer + "mlp.expert")) {  // the router's input, the expert's, its gate, up and product, both results
+      saved += 4 * rows_hidden + 3 * wide;
+      hold(6 * wide + 6 * rows_hidden);
+    }
+    flow = attended || gated || trains_down || trains_linear(layer + "mlp.expert");
     // Forward: q, k, v, rotated copies and the result, or gate, up and product; backward: the gradients of the same.
     hold(std::max(2 * attention + 3 * rows_hidden, 3 * wide + 4 * rows_hidden));
     if (!r_.settings.recompute || saved == 0) return saved;

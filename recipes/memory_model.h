@@ -9,6 +9,7 @@
 #include "models/lmm/config.h"
 #include "parallel/mesh.h"
 #include "parallel/pipeline/partition.h"
+#include "recipes/method.h"
 #include "recipes/trainable_table.h"
 
 namespace retain::recipes {
@@ -44,6 +45,7 @@ struct MemoryRequest {
   framework::DType dtype = framework::DType::float32;
   BatchSize batch;                   ///< the largest micro-batch
   std::int64_t feature_bytes = 0;    ///< the frozen features' limit or, where smaller, their whole size
+  const Method* method = nullptr;
 };
 
 /// Of the rank at that place of the mesh (of any data rank: they are alike).

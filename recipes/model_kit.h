@@ -10,8 +10,17 @@
 #include "models/lmm/sample_builder.h"
 #include "models/vision/feature_cache.h"
 #include "parallel/mesh.h"
+#include "recipes/method.h"
 
 namespace retain::recipes {
+
+/// A method whose own parameters a model carries; null: none. Where the weights lack them they begin as the method says, by
+/// this seed and stream.
+struct ModelMethod {
+  const Method* method = nullptr;
+  std::uint64_t seed = 0;
+  std::string stream;
+};
 
 class ModelKit {
  public:
@@ -25,8 +34,10 @@ class ModelKit {
 
   /// The directory's own weights.
   std::unique_ptr<framework::TensorSource> open_weights() const;
-  /// Collective: a model whose ranks read their own slices of `weights`, checked for NaN and infinity when asked.
-  std::unique_ptr<models::Lmm> load(const framework::TensorSource& weights, const models::LmmOptions& options, bool check_finite) const;
+  /// Collective: a model whose ranks read their own slices of `weights`, checked for NaN and infinity when asked. Throws
+  /// Error(checkpoint_surplus_tensor) where `weights` hold parameters of a method that is not named.
+  std::unique_ptr<models::Lmm> load(const framework::TensorSource& weights, const models::LmmOptions& options, bool check_finite,
+                                    const ModelMethod& with = {}) const;
 
  private:
   std::filesystem::path directory_;
@@ -36,5 +47,11 @@ class ModelKit {
   parallel::ParameterTable table_;
   models::SampleBuilder builder_;
 };
+
+/// A rank's parameters with those of a method after them, which come from `weights` or begin as the method says; `weights` may
+/// be null. The extension is the method's.
+parallel::ParameterSet extended_parameters(const models::LmmConfig& config, const parallel::ParameterSet& model,
+                                           const parallel::ParameterTable& extended, const parallel::Mesh& mesh, const ModelMethod& with,
+                                           const framework::TensorSource* weights);
 
 }  // namespace retain::recipes

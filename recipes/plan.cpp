@@ -102,10 +102,10 @@ class Planner {
     const MeshShape& shape = result.shape;
     const TrainSettings& settings = experiment_.train;
     const auto partition = models::partition_for(config_, shape.pipeline);
-    const auto table = models::build_table(config_, shape.tensor, partition, experiment_.dtype);
-    const auto selected = select(table, recipe.groups);
+    const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
+    const auto selected = select(table, recipe.groups, recipe.method.get());
     const std::int64_t features = trains_tower(selected) ? 0 : features_kept();
-    const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features};
+    const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features, recipe.method.get()};
     for (int stage = 0; stage < shape.pipeline; ++stage)
       for (int rank = 0; rank < shape.tensor; ++rank) {
         result.ranks.push_back(rank_memory(request, stage, rank));

@@ -55,9 +55,10 @@ parallel::AdamWSettings adamw_settings(const TrainSettings& settings) {
   return adamw;
 }
 
-TrainStep::TrainStep(models::Lmm& model, const TrainSettings& settings, const std::vector<Selected>& selected)
+TrainStep::TrainStep(models::Lmm& model, const TrainSettings& settings, const std::vector<Selected>& selected, MethodRun* method)
     : model_(model),
       settings_(settings),
+      method_(method),
       training_(stage_training(model.table(), selected, model.mesh().shape().pipeline)),
       gradients_(marked(model, selected), settings.master_weights ? DType::float32 : DType::bfloat16),
       reducer_(gradients_, model.mesh(), settings.zero),
@@ -69,13 +70,15 @@ TrainStep::TrainStep(models::Lmm& model, const TrainSettings& settings, const st
 StepResult TrainStep::run(std::span<const models::MicroBatch> batches, const std::vector<double>& rates) {
   const parallel::Mesh& mesh = model_.mesh();
   gradients_.clear();
-  LmmStage stage(model_, batches, training_);
+  if (method_) method_->before_step(batches);
+  LmmStage stage(model_, batches, training_, method_);
   const double loss_here = runner_.run(stage);
-  const parallel::ReducedGradients reduced = reducer_.reduce();
+  parallel::ReducedGradients reduced = reducer_.reduce();
+  const double term_here = method_ ? method_->after_reduction(gradients_, reduced, reducer_.sharded()) : 0;
 
   at::Tensor sums = at::zeros({2}, at::kDouble);
   const bool reports_loss = mesh.is_last_pipeline_stage() && mesh.tensor().rank() == 0;
-  sums.data_ptr<double>()[0] = reports_loss ? loss_here : 0;
+  sums.data_ptr<double>()[0] = (reports_loss ? loss_here : 0) + term_here;
   sums.data_ptr<double>()[1] = parallel::squared_norm_part(gradients_, reduced.pieces, reducer_.sharded(), mesh);
   mesh.world().all_reduce(sums);
 

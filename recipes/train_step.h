@@ -12,6 +12,7 @@
 #include "parallel/optimizer.h"
 #include "parallel/pipeline/runner.h"
 #include "recipes/lmm_stage.h"
+#include "recipes/method.h"
 #include "recipes/train_settings.h"
 #include "recipes/trainable.h"
 
@@ -27,8 +28,9 @@ struct StepResult {
 
 class TrainStep {
  public:
-  /// Marks exactly `selected` as trained in `model`, which outlives this. Optimizer memory is taken here.
-  TrainStep(models::Lmm& model, const TrainSettings& settings, const std::vector<Selected>& selected);
+  /// Marks exactly `selected` as trained in `model`, which outlives this, as `method` does where it is not null. Optimizer
+  /// memory is taken here.
+  TrainStep(models::Lmm& model, const TrainSettings& settings, const std::vector<Selected>& selected, MethodRun* method = nullptr);
 
   /// Collective over the mesh. `batches`: this replica's micro-batches, the same on all its ranks; their number may differ
   /// between replicas and be 0. `rates`: the learning rate of each group of `selected`.
@@ -44,6 +46,7 @@ class TrainStep {
 
   models::Lmm& model_;
   TrainSettings settings_;
+  MethodRun* method_;
   StageTraining training_;
   std::vector<std::size_t> groups_;  ///< by trained parameter of this rank
   parallel::Gradients gradients_;

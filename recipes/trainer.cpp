@@ -41,16 +41,17 @@ std::vector<double> base_rates(const std::vector<TrainableGroup>& groups, double
 
 Trainer::Trainer(models::Lmm& model, const SampleSource& source, TrainSettings settings,
                  const std::vector<TrainableGroup>& groups, const framework::Log& log, TrainerHooks hooks,
-                 OnBad bad_records, std::string stream)
+                 OnBad bad_records, std::string stream, const TrainerMethod& method)
     : model_(model),
       settings_(std::move(settings)),
       group_rates_(base_rates(groups, settings_.learning_rate)),
       log_(log),
       hooks_(std::move(hooks)),
-      selected_(select(model.table(), groups)),
+      selected_(select(model.table(), groups, method.method)),
+      method_(method.method ? method.method->begin({model, selected_, settings_, method.reference, method.parent}) : nullptr),
       scan_(scan_records(source, model.mesh().world(), {settings_.max_length, settings_.over_length, bad_records}, log)),
       sampler_(make_sampler(scan_, settings_, std::move(stream))),
-      step_(model, settings_, selected_),
+      step_(model, settings_, selected_, method_.get()),
       loader_(source, scan_, sampler_, model.mesh(), settings_, bad_records) {
   total_steps_ = settings_.epochs * sampler_.steps_per_epoch();
   if (settings_.max_steps > 0) total_steps_ = std::min(total_steps_, settings_.max_steps);
@@ -92,6 +93,7 @@ TrainOutcome Trainer::run() {
     outcome.skipped_steps += record.skipped;
     outcome.left_out += batch.left_out;
     ++next_step_;
+    if (method_ && next_step_ == total_steps_) outcome.method = method_->finish(batch.micro_batches);
     if (hooks_.on_step) hooks_.on_step(record);
     const bool due = settings_.save_every > 0 && next_step_ % settings_.save_every == 0 && next_step_ < total_steps_;
     if (due && hooks_.save) {

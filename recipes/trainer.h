@@ -30,16 +30,25 @@ struct TrainOutcome {
   std::int64_t skipped_steps = 0;   ///< in this run, not finite
   std::int64_t left_out = 0;        ///< in this run, records whose pictures could not be read
   parallel::PipelineSavings savings;  ///< in this run and on this rank: what freezing spared
+  framework::json::object method;     ///< what the method measured at the end of the stage
+};
+
+/// A method, where the recipe has one, and the stages it compares with (see MethodStart). All may be null.
+struct TrainerMethod {
+  const Method* method = nullptr;
+  const framework::TensorSource* reference = nullptr;
+  const framework::TensorSource* parent = nullptr;
 };
 
 class Trainer {
  public:
   /// Collective over the model's mesh: selects and marks what is trained, scans the records, takes the optimizer's memory.
   /// `model`, `source` and `log` outlive this. `stream` names the random stream of the data order (one a task).
+  /// `model` holds the weights the stage starts from, also where resume() follows.
   /// Throws what select(), scan_records() and framework::Sampler throw.
   Trainer(models::Lmm& model, const SampleSource& source, TrainSettings settings,
           const std::vector<TrainableGroup>& groups, const framework::Log& log, TrainerHooks hooks,
-          OnBad bad_records = OnBad::stop, std::string stream = "data");
+          OnBad bad_records = OnBad::stop, std::string stream = "data", const TrainerMethod& method = {});
 
   std::int64_t total_steps() const noexcept { return total_steps_; }
   std::int64_t next_step() const noexcept { return next_step_; }
@@ -69,6 +78,7 @@ class Trainer {
   const framework::Log& log_;
   TrainerHooks hooks_;
   std::vector<Selected> selected_;
+  std::unique_ptr<MethodRun> method_;
   RecordScan scan_;
   framework::Sampler sampler_;
   std::int64_t total_steps_ = 0;

@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "framework/config/toml.h"
 #include "models/lmm/table.h"
 
 namespace retain::recipes {
@@ -102,6 +103,27 @@ TEST_F(Planning, ChoosesTheQuickestThatFitsOrNone) {
   }
   request_.memory = 1 << 30;
   EXPECT_FALSE(make_plan(experiment_, request_).recipes[1].chosen);
+}
+
+TEST_F(Planning, WhatMethodsHoldIsCountedExactly) {
+  const auto taught = [](const std::string& method, const std::string& settings) {
+    const framework::ConfigFile file = framework::ConfigFile::parse(settings, "test");
+    const framework::ConfigTable root = file.root();
+    const std::vector<TrainableGroup> groups = {{{"mlp"}, 0}};
+    return Recipe{method, groups, method.empty() ? nullptr : MethodRegistry().make(method, {root, groups})};
+  };
+  experiment_.recipes = {taught("", ""), taught("lwf", ""), taught("l2", "lambda = 1.0"), taught("lora", "rank = 256"), taught("moe", "")};
+  const Plan plan = make_plan(experiment_, request_);
+  const auto state = [&](std::size_t recipe) { return fullest(at(plan.recipes[recipe], {8, 1, 1})).state; };
+  constexpr std::int64_t mlp = 5'703'204'864, adapters = 28 * 3 * 256 * (3584LL + 18944), routers = 28 * (2 * 3584 + 2);
+  EXPECT_EQ(state(0).trained_elements, mlp);
+  EXPECT_EQ(state(1).weights, state(0).weights + 2 * mlp);  // the teacher's own copy of what is trained, bfloat16
+  EXPECT_EQ(state(2).weights, state(0).weights + 2 * mlp);
+  EXPECT_EQ(state(3).trained_elements, adapters);
+  EXPECT_EQ(state(3).weights, state(0).weights + 2 * adapters);
+  EXPECT_EQ(state(3).optimizer, 12 * adapters);
+  EXPECT_EQ(state(4).trained_elements, mlp + routers);
+  EXPECT_EQ(state(4).weights, state(0).weights + 2 * (mlp + routers));
 }
 
 TEST_F(Planning, SaysWhyAMeshIsImpossible) {

@@ -128,7 +128,7 @@ at::Tensor slice_of(const parallel::ParameterSpec& spec, const at::Tensor& whole
 
 std::unique_ptr<models::Lmm> tiny_model(const models::LmmConfig& config, const parallel::Mesh& mesh,
                                         const std::map<std::string, at::Tensor>& weights, bool recompute,
-                                        framework::DType dtype) {
+                                        framework::DType dtype, const recipes::ModelMethod& with) {
   const parallel::PipelinePartition partition = models::partition_for(config, mesh.shape().pipeline);
   parallel::ParameterTable table = models::build_table(config, mesh.shape().tensor, partition, dtype);
   std::vector<parallel::Parameter> parameters;
@@ -140,8 +140,10 @@ std::unique_ptr<models::Lmm> tiny_model(const models::LmmConfig& config, const p
     }
   models::LmmOptions options;
   options.recompute_activations = recompute;
-  return std::make_unique<models::Lmm>(config, mesh, partition, std::move(table),
-                                       parallel::ParameterSet(std::move(parameters)), options);
+  const parallel::ParameterTable extended = recipes::extended_table(table, with.method);
+  return std::make_unique<models::Lmm>(
+      config, mesh, partition, extended,
+      recipes::extended_parameters(config, parallel::ParameterSet(std::move(parameters)), extended, mesh, with, nullptr), options);
 }
 
 models::Sample TinyRecords::sample(std::int64_t record, bool with_pixels) const {

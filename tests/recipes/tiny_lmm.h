@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/lmm/lmm.h"
+#include "recipes/model_kit.h"
 #include "recipes/sample_source.h"
 
 namespace retain::testing {
@@ -25,7 +26,7 @@ std::map<std::string, at::Tensor> tiny_weights(const models::LmmConfig& config);
 /// The model as this rank of `mesh` holds it. `mesh` outlives it.
 std::unique_ptr<models::Lmm> tiny_model(const models::LmmConfig& config, const parallel::Mesh& mesh,
                                         const std::map<std::string, at::Tensor>& weights, bool recompute,
-                                        framework::DType dtype = framework::DType::float32);
+                                        framework::DType dtype = framework::DType::float32, const recipes::ModelMethod& with = {});
 
 /// A rank's slice of a whole tensor.
 at::Tensor slice_of(const parallel::ParameterSpec& spec, const at::Tensor& whole, int tensor_rank);

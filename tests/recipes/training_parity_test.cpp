@@ -6,12 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
 #include "framework/base/json.h"
-#include "framework/image/anyres.h"
 #include "models/lmm/table.h"
 #include "models/weights/load.h"
 #include "models/weights/name_map.h"
@@ -19,6 +17,7 @@
 #include "parallel/comm/mpi_communicator.h"
 #include "recipes/schedule.h"
 #include "recipes/train_step.h"
+#include "tests/recipes/oracle_training.h"
 
 namespace retain::recipes {
 namespace {
@@ -29,72 +28,10 @@ using models::SafetensorsDirectory;
 using parallel::Mesh;
 using parallel::MeshShape;
 
-/// RETAIN_ORACLE names another set of fixtures in the oracle's own layout (other sizes, heads, pictures).
-std::filesystem::path place(const char* in_oracle, const char* in_fixtures) {
-  const char* oracle = std::getenv("RETAIN_ORACLE");
-  return oracle ? std::filesystem::path(oracle) / in_oracle : std::filesystem::path(RETAIN_FIXTURES) / in_fixtures;
-}
-
-const std::filesystem::path kTraining = place("E_training", "training");
-const std::filesystem::path kModel = place("D_models/llava_onevision/hub", "models/llava_onevision/hub");
-constexpr int kSteps = 8;
-constexpr int kAccumulation = 2;
-constexpr int kBatches = 5;
+const std::filesystem::path kTraining = testing::oracle_place("E_training", "training");
+const std::filesystem::path kModel = testing::oracle_place("D_models/llava_onevision/hub", "models/llava_onevision/hub");
+using testing::kAccumulation, testing::kBatches, testing::kSteps;
 constexpr double kLossBound = 2e-5, kNormBound = 1e-5, kValueBound = 5e-5;  // the oracle's recommendations
-
-/// The samples of one oracle micro-batch, padding removed.
-std::vector<models::Sample> samples_of(const LmmConfig& config, const SafetensorsDirectory& file, int index) {
-  const std::string prefix = "mb" + std::to_string(index) + ".";
-  const at::Tensor ids = file.read(prefix + "input_ids"), mask = file.read(prefix + "attention_mask");
-  const at::Tensor labels = file.read(prefix + "labels");
-  const bool has_images = file.find(prefix + "pixel_values") != nullptr;
-  const at::Tensor pixels = has_images ? file.read(prefix + "pixel_values") : at::Tensor();
-  const at::Tensor sizes = has_images ? file.read(prefix + "image_sizes") : at::Tensor();
-  const framework::AnyresSettings settings{config.pinpoints, config.vision.image_size, config.vision.grid(), config.max_tiles, true};
-  std::int64_t next_image = 0;
-  std::vector<models::Sample> samples;
-  for (std::int64_t row = 0; row < ids.size(0); ++row) {
-    models::Sample sample;
-    std::int64_t visual = 0;
-    for (std::int64_t i = 0; i < ids.size(1); ++i) {
-      if (mask[row][i].item<std::int64_t>() == 0) continue;
-      sample.ids.push_back(ids[row][i].item<std::int64_t>());
-      sample.labels.push_back(labels[row][i].item<std::int64_t>());
-      visual += sample.ids.back() == config.image_token;
-    }
-    if (visual > 0) {
-      models::ImageInput image;
-      image.height = sizes[next_image][0].item<std::int64_t>();
-      image.width = sizes[next_image][1].item<std::int64_t>();
-      const framework::AnyresPlan plan = framework::plan_anyres(image.height, image.width, settings);
-      EXPECT_EQ(plan.tokens, visual);
-      image.tokens = visual;
-      image.pixels = pixels[next_image++].narrow(0, 0, plan.tiles()).contiguous();
-      sample.images.push_back(std::move(image));
-    }
-    samples.push_back(std::move(sample));
-  }
-  return samples;
-}
-
-std::int64_t answers_of(const std::vector<models::Sample>& samples) {
-  std::int64_t answers = 0;
-  for (const models::Sample& sample : samples) answers += sample.answers();
-  return answers;
-}
-
-/// The two micro-batches of a step. By default each one's loss is the mean over its own answers, halved; otherwise all
-/// answers of the step weigh the same.
-std::vector<models::MicroBatch> micro_batches(const std::vector<std::vector<models::Sample>>& batches, int step, bool by_token) {
-  const auto& first = batches[static_cast<std::size_t>(kAccumulation * step % kBatches)];
-  const auto& second = batches[static_cast<std::size_t>((kAccumulation * step + 1) % kBatches)];
-  std::vector<models::MicroBatch> result;
-  for (const auto* samples : {&first, &second}) {
-    const std::int64_t denominator = by_token ? answers_of(first) + answers_of(second) : kAccumulation * answers_of(*samples);
-    result.push_back(models::pack(*samples, models::LossAverage::token, 0, denominator));
-  }
-  return result;
-}
 
 /// The step's loss from the fixture's micro-batch means: their mean, or weighted by their answers (the fixture's own `loss` is
 /// the mean in both cases).
@@ -102,32 +39,11 @@ double loss_of(const json::object& step, const std::vector<std::vector<models::S
   double sum = 0, weights = 0;
   for (int i = 0; i < kAccumulation; ++i) {
     const auto& samples = batches[static_cast<std::size_t>((kAccumulation * s + i) % kBatches)];
-    const double weight = by_token ? static_cast<double>(answers_of(samples)) : 1.0;
+    const double weight = by_token ? static_cast<double>(testing::answers_of(samples)) : 1.0;
     sum += weight * step.at("micro_losses").as_array().at(static_cast<std::size_t>(i)).to_number<double>();
     weights += weight;
   }
   return sum / weights;
-}
-
-/// Compares the fixture's 32 values of a tensor with those of them that lie in this rank's slice.
-void compare_values(const parallel::Parameter& parameter, const at::Tensor& expected, int tensor_rank, const std::string& what) {
-  const parallel::ParameterSpec& spec = parameter.spec;
-  const std::int64_t elements = spec.elements();
-  const at::Tensor value = parameter.value.detach();
-  for (std::int64_t i = 0; i < expected.numel(); ++i) {
-    std::int64_t flat = elements > 32 ? i * elements / 32 : i;
-    std::vector<std::int64_t> place(spec.shape.size());
-    for (std::size_t d = spec.shape.size(); d-- > 0; flat /= spec.shape[d]) place[d] = flat % spec.shape[d];
-    if (spec.cut_dimension >= 0) {
-      const auto cut_dimension = static_cast<std::size_t>(spec.cut_dimension);
-      const parallel::Range cut = spec.cuts[static_cast<std::size_t>(tensor_rank)];
-      if (place[cut_dimension] < cut.begin || place[cut_dimension] >= cut.end) continue;
-      place[cut_dimension] -= cut.begin;
-    }
-    at::Tensor element = value;
-    for (const std::int64_t index : place) element = element[index];
-    EXPECT_NEAR(element.item<double>(), expected[i].item<double>(), kValueBound) << what << ": " << spec.name << " value " << i;
-  }
 }
 
 struct Fixture {
@@ -160,13 +76,13 @@ void check(const Mesh& mesh, const Fixture& fixture) {
   TrainStep step(model, settings, selected);
   const SafetensorsDirectory file = SafetensorsDirectory::of_file(kTraining / "batches.safetensors");
   std::vector<std::vector<models::Sample>> batches;
-  for (int i = 0; i < kBatches; ++i) batches.push_back(samples_of(config, file, i));
+  for (int i = 0; i < kBatches; ++i) batches.push_back(testing::oracle_samples(config, file, i));
   const bool by_token = expected.at("loss_rule").as_string() == "token_normalised";
   for (int s = 0; s < kSteps; ++s) {
     const json::object& wanted = expected.at("steps").as_array().at(static_cast<std::size_t>(s)).as_object();
     const double rate = 1e-3 * learning_rate_factor(Schedule::cosine, s, warmup_steps(0.03, kSteps), kSteps);
     EXPECT_NEAR(rate, wanted.at("lr").to_number<double>(), 1e-12);
-    std::vector<models::MicroBatch> mine = micro_batches(batches, s, by_token);
+    std::vector<models::MicroBatch> mine = testing::oracle_step(batches, s, by_token);
     if (mesh.shape().data == 2) mine = {mine[static_cast<std::size_t>(mesh.position().data)]};
     const StepResult result = step.run(mine, {rate});
     EXPECT_NEAR(result.loss, loss_of(wanted, batches, s, by_token), kLossBound) << what << " step " << s;
@@ -191,7 +107,7 @@ void check(const Mesh& mesh, const Fixture& fixture) {
       EXPECT_TRUE(at::equal(parameter.value.detach(), before[i])) << what << ": " << name << " must not change";
     } else if (!noisy.contains(name)) {
       ASSERT_TRUE(stored.contains(name)) << what << ": " << name;
-      compare_values(parameter, finals.read(stored[name]), mesh.position().tensor, what);
+      testing::expect_samples(parameter, finals.read(stored[name]), mesh.position().tensor, kValueBound, what);
     }
   }
 }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// PEFT's files (github.com/huggingface/peft: LoraConfig and save_pretrained).
+#include "recipes/methods/peft_files.h"
+
+#include <ATen/ATen.h>
+
+#include <fstream>
+#include <set>
+
+#include "framework/base/error.h"
+#include "framework/base/json.h"
+#include "framework/store/digest.h"
+#include "models/weights/load.h"
+#include "models/weights/name_map.h"
+#include "models/weights/safetensors.h"
+#include "models/weights/safetensors_writer.h"
+
+namespace retain::recipes {
+
+namespace {
+
+namespace json = framework::json;
+namespace fs = std::filesystem;
+using framework::Error;
+using framework::ErrorKind;
+
+constexpr const char* kSettings = "adapter_config.json";
+constexpr const char* kWeights = "adapter_model.safetensors";
+constexpr std::string_view kRoot = "base_model.model.";
+
+bool is_adapter(const std::string& name) { return name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight"); }
+
+[[noreturn]] void unsupported(const fs::path& file, const std::string& key, const json::value& value) {
+  throw Error(ErrorKind::config_unsupported, {file.string() + ": " + key + " is not plain LoRA", "bias \"none\", one rank for all layers, no DoRA",
+                                              json::serialize(value), "train the adapter without it, or merge it with PEFT first"});
+}
+
+bool is_empty(const json::value& value) {
+  if (const json::object* object = value.if_object()) return object->empty();
+  if (const json::array* array = value.if_array()) return array->empty();
+  return value.is_null() || (value.is_bool() && !value.get_bool());
+}
+
+template <typename Number>
+Number number_of(const json::object& settings, const char* key, const fs::path& file) {
+  const json::value* value = settings.if_contains(key);
+  if (value && value->is_number()) return value->to_number<Number>();
+  throw Error(ErrorKind::config_invalid, {file.string() + ": " + key + " is missing or no number", "a number",
+                                          value ? json::serialize(*value) : "nothing", "use a file that PEFT wrote"});
+}
+
+std::string base_name(const std::string& name) {
+  return name.substr(0, name.size() - std::string(".lora_A.weight").size());
+}
+
+}  // namespace
+
+PeftSettings read_peft_settings(const fs::path& folder) {
+  const fs::path file = folder / kSettings;
+  const json::value document = framework::read_json(file);
+  const json::object* settings = document.if_object();
+  if (!settings) throw Error(ErrorKind::config_invalid, {file.string() + " is no table", "a JSON object", json::serialize(document).substr(0, 80), ""});
+  const json::value* type = settings->if_contains("peft_type");
+  if (!type || !type->is_string() || type->as_string() != "LORA")
+    throw Error(ErrorKind::config_unsupported, {file.string() + ": peft_type", "\"LORA\"", type ? json::serialize(*type) : "nothing", ""});
+  for (const char* key : {"rank_pattern", "alpha_pattern", "use_dora", "lora_bias", "modules_to_save", "fan_in_fan_out", "layer_replication"})
+    if (const json::value* value = settings->if_contains(key); value && !is_empty(*value)) unsupported(file, key, *value);
+  if (const json::value* bias = settings->if_contains("bias"); bias && (!bias->is_string() || bias->as_string() != "none"))
+    unsupported(file, "bias", *bias);
+  PeftSettings found;
+  found.rank = number_of<std::int64_t>(*settings, "r", file);
+  found.alpha = number_of<double>(*settings, "lora_alpha", file);
+  if (settings->contains("lora_dropout")) found.dropout = number_of<double>(*settings, "lora_dropout", file);
+  const json::value* stabilised = settings->if_contains("use_rslora");
+  found.rank_stabilised = stabilised && stabilised->is_bool() && stabilised->get_bool();
+  if (found.rank < 1) throw Error(ErrorKind::config_invalid, {file.string() + ": r", "1 or more", std::to_string(found.rank), ""});
+  return found;
+}
+
+at::Tensor read_peft_tensor(const fs::path& folder, const models::LmmConfig& config, const parallel::ParameterSpec& row) {
+  const models::SafetensorsDirectory file = models::SafetensorsDirectory::of_file(folder / kWeights);
+  for (const std::string& stored : file.names()) {
+    if (!stored.starts_with(kRoot)) continue;
+    const auto found = models::resolve_name(config, {row.name}, std::string_view(stored).substr(kRoot.size()));
+    if (!found) continue;
+    const at::Tensor value = file.read(stored);
+    if (value.sizes() != at::IntArrayRef(row.shape))
+      throw Error(ErrorKind::checkpoint_shape_mismatch, {(folder / kWeights).string() + ": " + stored + " does not fit " + row.name,
+                                                         framework::to_string(row.shape), framework::to_string(value.sizes().vec()),
+                                                         "use an adapter of this model and rank"});
+    return value.to(at::kFloat);
+  }
+  throw Error(ErrorKind::checkpoint_missing_tensor, {(folder / kWeights).string() + " has nothing for " + row.name,
+                                                     "an adapter for every layer the recipe names", std::to_string(file.names().size()) + " other tensors",
+                                                     "train with the patterns the adapter was made for"});
+}
+
+std::string peft_digest(const fs::path& folder) {
+  framework::DigestStream stream;
+  for (const char* name : {kSettings, kWeights}) {
+    const std::string bytes = framework::read_file(folder / name);
+    stream.add(std::as_bytes(std::span(bytes)));
+  }
+  return framework::to_hex(stream.finish());
+}
+
+void write_peft(const framework::TensorSource& source, const models::LmmConfig& config, const PeftSettings& settings,
+                const std::string& base_model, const fs::path& folder) {
+  if (fs::exists(folder) && !fs::is_empty(folder))
+    throw Error(ErrorKind::usage, {folder.string() + " is not empty", "a new or empty folder", "files", "name another one"});
+  const models::Naming& names = models::naming(config, "memory");
+  std::vector<framework::TensorInfo> tensors;
+  std::set<std::string> modules;
+  std::vector<std::pair<std::string, std::string>> pairs;  // canonical, stored
+  for (const framework::TensorInfo& tensor : source.tensors()) {
+    if (!is_adapter(tensor.name)) continue;
+    const std::string stored = names.stored(tensor.name);
+    modules.insert(base_name(stored));
+    pairs.emplace_back(tensor.name, std::string(kRoot) + stored);
+    tensors.push_back(tensor);
+    tensors.back().name = pairs.back().second;
+  }
+  if (tensors.empty())
+    throw Error(ErrorKind::usage, {"the stage holds no adapters", "one taught by LoRA with merge = false", "none",
+                                   "export it as a model: its adapters are in the weights"});
+  fs::create_directories(folder);
+  const json::object written{{"peft_type", "LORA"}, {"base_model_name_or_path", base_model}, {"r", settings.rank},
+                             {"lora_alpha", settings.alpha}, {"lora_dropout", settings.dropout}, {"bias", "none"},
+                             {"use_rslora", settings.rank_stabilised}, {"use_dora", false}, {"fan_in_fan_out", false},
+                             {"inference_mode", true}, {"init_lora_weights", true}, {"rank_pattern", json::object()},
+                             {"alpha_pattern", json::object()}, {"modules_to_save", nullptr}, {"task_type", nullptr},
+                             {"target_modules", json::value_from(std::vector<std::string>(modules.begin(), modules.end()))}};
+  std::ofstream(folder / kSettings, std::ios::binary) << framework::pretty(written);
+  models::SafetensorsWriter writer(folder / kWeights, tensors);
+  for (const auto& [canonical, stored] : pairs) {
+    const std::vector<std::byte> bytes = source.read_all(canonical);
+    writer.write(stored, 0, bytes);
+  }
+  writer.finish();
+}
+
+}  // namespace retain::recipes
