@@ -6,13 +6,15 @@
 
 #include "framework/base/log.h"
 #include "parallel/comm/communicator.h"
+#include "recipes/extras.h"
 
 namespace retain::launch {
 
 class Session {
  public:
-  Session(std::shared_ptr<parallel::Communicator> world, bool quiet, const std::atomic<bool>& stop)
-      : world_(std::move(world)), log_(world_->rank(), world_->size(), quiet), stop_(&stop) {}
+  /// `extras` outlives the session.
+  Session(std::shared_ptr<parallel::Communicator> world, bool quiet, const std::atomic<bool>& stop, const recipes::Extras& extras)
+      : world_(std::move(world)), log_(world_->rank(), world_->size(), quiet), stop_(&stop), extras_(&extras) {}
 
   const std::shared_ptr<parallel::Communicator>& world() const noexcept { return world_; }
   const framework::Log& log() const noexcept { return log_; }
@@ -20,11 +22,14 @@ class Session {
   bool is_root() const noexcept { return world_->rank() == 0; }
   /// Set when a signal asked this rank to save and end.
   const std::atomic<bool>& stop() const noexcept { return *stop_; }
+  /// What experiment files may name beside Retain's own.
+  const recipes::Extras& extras() const noexcept { return *extras_; }
 
  private:
   std::shared_ptr<parallel::Communicator> world_;
   framework::Log log_;
   const std::atomic<bool>* stop_;
+  const recipes::Extras* extras_;
 };
 
 }  // namespace retain::launch

@@ -21,7 +21,7 @@ struct Action {
   /// Runs after the command line is understood and the ranks have met. Returns the exit status (0 success).
   Work run;
   /// Where set, called before the ranks meet: the seconds after which a rank that does not arrive ends the run.
-  std::function<double()> watchdog_seconds;
+  std::function<double(const recipes::Extras&)> watchdog_seconds;
 };
 
 void add_tokenize(CLI::App& app, Action& action);

@@ -18,7 +18,7 @@ struct Options {
 };
 
 int plan(const Session& session, Options& options) {
-  const recipes::Experiment experiment = recipes::read_experiment(options.file, options.set);
+  const recipes::Experiment experiment = recipes::read_experiment(options.file, options.set, session.extras());
   if (!session.is_root()) return 0;
   recipes::SampleSizes& assumed = options.request.assumed;
   assumed.largest = assumed.mean;

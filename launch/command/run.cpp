@@ -42,7 +42,7 @@ void require_parts(const recipes::Experiment& experiment) {
 }
 
 int run(const Session& session, const Options& options) {
-  recipes::Experiment experiment = recipes::read_experiment(options.file, options.set);
+  recipes::Experiment experiment = recipes::read_experiment(options.file, options.set, session.extras());
   if (!options.log.empty()) experiment.log = options.log;
   if (options.dry) return plan_only(session, experiment, options.as_json);
   require_parts(experiment);
@@ -66,7 +66,9 @@ void add_run(CLI::App& app, Action& action) {
   command->add_flag("--json", options->as_json, "The plan of --dry-run as JSON");
   command->callback([&action, options] {
     action.run = [options](const Session& session) { return run(session, *options); };
-    action.watchdog_seconds = [options] { return recipes::read_experiment(options->file, options->set).watchdog_seconds; };
+    action.watchdog_seconds = [options](const recipes::Extras& extras) {
+      return recipes::read_experiment(options->file, options->set, extras).watchdog_seconds;
+    };
   });
 }
 
