@@ -1,7 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-# The installed command finds the torch it was built against; launch files and licence come along.
+# The installed command finds the torch it was built against; launch files and licence come along. Libraries, headers and
+# RetainConfig.cmake let a project of its own add to it (examples/own_recipe).
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
 set_target_properties(retain PROPERTIES INSTALL_RPATH "${RETAIN_RUNTIME_PATH}")
 install(TARGETS retain RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(PROGRAMS launch/cluster/mpirun.sh launch/cluster/slurm.sbatch DESTINATION ${CMAKE_INSTALL_DATADIR}/retain/cluster)
 install(FILES LICENSE CITATION.cff README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+set(floors framework parallel models recipes launch)
+set(libraries retain_settings retain_torch retain_mpi retain_hdf5)
+foreach(floor ${floors})
+  list(APPEND libraries retain_${floor})
+  install(DIRECTORY ${floor} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/retain FILES_MATCHING PATTERN "*.h")
+endforeach()
+if(RETAIN_CUDA)
+  list(APPEND libraries retain_cuda)
+endif()
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Retain)
+install(TARGETS ${libraries} EXPORT RetainTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT RetainTargets NAMESPACE Retain:: DESTINATION ${package})
+configure_package_config_file(cmake/RetainConfig.cmake.in "${PROJECT_BINARY_DIR}/RetainConfig.cmake" INSTALL_DESTINATION ${package})
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/RetainConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/RetainConfig.cmake" "${PROJECT_BINARY_DIR}/RetainConfigVersion.cmake" DESTINATION ${package})
