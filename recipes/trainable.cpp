@@ -194,19 +194,24 @@ std::string without_indices(const std::string& name) {
 
 std::vector<Selected> select(const ParameterTable& table, const std::vector<TrainableGroup>& groups) {
   std::vector<std::optional<std::size_t>> group_of(table.rows().size());
+  std::vector<bool> frozen(table.rows().size());
   for (std::size_t g = 0; g < groups.size(); ++g)
-    for (const std::string& text : groups[g].patterns)
-      for (const std::string& pattern : split_union(text)) {
+    for (const std::string& text : groups[g].patterns) {
+      const bool freezes = text.starts_with('!');
+      for (const std::string& pattern : split_union(freezes ? text.substr(1) : text)) {
         const std::vector<bool> matched = match(table, pattern);
-        for (std::size_t i = 0; i < matched.size(); ++i)
-          if (matched[i] && !group_of[i]) group_of[i] = g;
+        for (std::size_t i = 0; i < matched.size(); ++i) {
+          if (matched[i] && freezes) frozen[i] = true;
+          if (matched[i] && !freezes && !group_of[i]) group_of[i] = g;
+        }
       }
+    }
   std::vector<Selected> selected;
   for (std::size_t i = 0; i < group_of.size(); ++i)
-    if (group_of[i]) selected.push_back({table.rows()[i].name, *group_of[i]});
+    if (group_of[i] && !frozen[i]) selected.push_back({table.rows()[i].name, *group_of[i]});
   if (selected.empty())
     throw Error(ErrorKind::recipe_matches_nothing,
-                {"the recipe names no parameters", "a recipe name or patterns", "an empty list", "set `train`"});
+                {"the recipe trains no parameters", "a recipe name or patterns, not all of them frozen again", "none left", "set `train`"});
   return selected;
 }
 

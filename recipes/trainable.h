@@ -12,7 +12,8 @@ namespace retain::recipes {
 
 /// Patterns with their own learning rate. A pattern is a named recipe (sa_proj), "layers:a-b" or "layers:a" (decoder
 /// layers a to b inclusive, counted from 0), a glob over canonical names (`*` any run of characters, dots included; `?`
-/// one character), or several of these joined by '+' ("sa_proj+mlp_gate_up").
+/// one character), or several of these joined by '+' ("sa_proj+mlp_gate_up"). With '!' before it ("!layers:0-3") a pattern
+/// freezes: what it names is trained in no group.
 struct TrainableGroup {
   std::vector<std::string> patterns;
   double learning_rate = 0;  ///< 0: the run's

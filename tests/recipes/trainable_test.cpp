@@ -97,6 +97,22 @@ TEST(Trainable, PatternsUnionsAndGroups) {
   for (const Selected& one : selected) EXPECT_EQ(one.group, one.name.starts_with("vision.") ? 0U : 1U) << one.name;
 }
 
+TEST(Trainable, LayerRangesAreFrozenByAPatternWithAMark) {
+  const parallel::ParameterTable table = table_of(qwen2_7b());
+  const std::int64_t gate = 28 * 18944LL * 3584;
+  EXPECT_EQ(elements(table, {"language.layers.*.mlp.gate_proj.*"}), gate);
+  EXPECT_EQ(elements(table, {"language.layers.*.mlp.up_proj.*"}), gate);
+  EXPECT_EQ(elements(table, {"mlp_down"}), gate);
+  EXPECT_EQ(elements(table, {"mlp", "!layers:0-23"}), 3 * gate / 7);
+  EXPECT_EQ(elements(table, {"mlp", "!mlp_down"}), 2 * gate);
+  EXPECT_EQ(elements(table, {"llm", "!layers:0-27"}), elements(table, {"llm"}) - elements(table, {"layers:0-27"}));
+  EXPECT_EQ(elements(table, {"sa_proj+mlp_gate_up", "!layers:0+layers:27"}), (elements(table, {"sa_proj"}) + 2 * gate) / 28 * 26);
+  const auto groups = select(table, {{{"mlp", "!layers:3"}, 0}, {{"layers:3-4"}, 1e-4}});
+  for (const Selected& one : groups) EXPECT_EQ(one.name.find("language.layers.3."), std::string::npos) << "frozen in every group";
+  EXPECT_THAT(refusal(table, "!layers:0-99"), HasSubstr("layers"));
+  EXPECT_THROW(select(table, {{{"mlp", "!mlp"}, 0}}), framework::Error);
+}
+
 TEST(Trainable, SelectsInTableOrderEachNameOnce) {
   const parallel::ParameterTable table = oracle_table();
   std::size_t row = 0;
