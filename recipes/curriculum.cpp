@@ -213,25 +213,35 @@ bool Curriculum::teach_branch(const Recipe& recipe) {
   return true;
 }
 
+std::vector<const Curriculum::LoadedTask*> Curriculum::replayed(const Recipe& recipe, const LoadedTask& task) const {
+  std::vector<const LoadedTask*> earlier;
+  if (!recipe.method || recipe.method->replayed() == 0) return earlier;
+  for (const LoadedTask& other : tasks_) {
+    if (&other == &task) break;
+    earlier.push_back(&other);
+  }
+  return earlier;
+}
+
+json::object Curriculum::teach_inputs(const Recipe& recipe, const LoadedTask& task, const std::string& parent,
+                                      const framework::StageReader* reference) const {
+  json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
+                      {"task", task.task.name}, {"data", task.identity.records},
+                      {"pictures", task.identity.pictures}, {"settings", json::parse(describe_settings(task.task.settings))},
+                      {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  if (recipe.method && !recipe.method->describe().empty()) inputs["method"] = recipe.method->describe();
+  if (reference) inputs["reference"] = reference->id();
+  json::array earlier;
+  for (const LoadedTask* other : replayed(recipe, task))
+    earlier.push_back(json::object{{"data", other->identity.records}, {"pictures", other->identity.pictures}});
+  if (!earlier.empty()) inputs["replayed"] = std::move(earlier);
+  return inputs;
+}
+
 std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent) {
   const Method* method = recipe.method.get();
   const auto reference = open_reference(recipe, parent);
-  json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
-                            {"task", task.task.name}, {"data", task.identity.records},
-                            {"pictures", task.identity.pictures}, {"settings", json::parse(describe_settings(task.task.settings))},
-                            {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
-  if (method && !method->describe().empty()) inputs["method"] = method->describe();
-  if (reference) inputs["reference"] = reference->id();
-  std::vector<const SampleSource*> earlier;
-  if (method && method->replayed() > 0) {
-    json::array replayed;
-    for (const LoadedTask& other : tasks_) {
-      if (&other == &task) break;
-      earlier.push_back(other.samples.get());
-      replayed.push_back(json::object{{"data", other.identity.records}, {"pictures", other.identity.pictures}});
-    }
-    inputs["replayed"] = std::move(replayed);
-  }
+  const json::object inputs = teach_inputs(recipe, task, parent, reference.get());
   const std::string key = framework::memo_key("teach", inputs);
   const std::string title = recipe.name + " · " + task.task.name;
   if (const auto known = store_->get_stage(key)) {
@@ -263,6 +273,8 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   };
   hooks.stop_requested = [&] { return stop_.load(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
+  std::vector<const SampleSource*> earlier;
+  for (const LoadedTask* other : replayed(recipe, task)) earlier.push_back(other->samples.get());
   const ReplaySamples samples(*task.samples, earlier, earlier.empty() ? 0 : method->replayed(), task.task.settings.seed, task.task.name);
   Trainer trainer(*model_, samples, task.task.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name,
                   {method, reference.get(), before.get()});

@@ -44,6 +44,11 @@ class Curriculum {
   /// The stage a recipe's method compares with; null: the one it starts from.
   std::unique_ptr<framework::StageReader> open_reference(const Recipe& recipe, const std::string& parent) const;
   bool teach_branch(const Recipe& recipe);
+  /// Tasks before `task` whose records the recipe's method replays.
+  std::vector<const LoadedTask*> replayed(const Recipe& recipe, const LoadedTask& task) const;
+  /// What a taught stage is remembered by.
+  framework::json::object teach_inputs(const Recipe& recipe, const LoadedTask& task, const std::string& parent,
+                                       const framework::StageReader* reference) const;
   std::optional<std::string> teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent);
   /// The table of what a recipe trains, once a recipe.
   void plan_memory();
