@@ -183,7 +183,7 @@ void ShardedStore::read(const std::string& stage, ParameterSet& parameters) {
     scatter_array(mesh_, array, read_bytes, failure);
     settle(parameter.value, array.local);
   }
-  bytes_read_ += static_cast<std::int64_t>(reader->bytes_read());
+  bytes_read_ += reader->bytes_read();
   agree(mesh_.world(), [&] {
     if (failure) std::rethrow_exception(failure);
   });

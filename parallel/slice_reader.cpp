@@ -22,8 +22,7 @@ void read_slice(const framework::TensorSource& source, const ParameterSpec& spec
   if (out.empty()) return;
   if (spec.cut_dimension > 0 && spec.cut_blocks == 1) {
     const Range& cut = spec.cuts.at(static_cast<std::size_t>(tensor_rank));
-    const auto slice = source.read_slice(spec.name, static_cast<std::size_t>(spec.cut_dimension), cut.begin, cut.end);
-    std::copy(slice.begin(), slice.end(), out.begin());
+    source.read_slice(spec.name, static_cast<std::size_t>(spec.cut_dimension), cut.begin, cut.end, out);
     return;
   }
   // Whole, or rows that lie together: one run a block.

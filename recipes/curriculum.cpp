@@ -152,7 +152,7 @@ void Curriculum::load_model(const std::string& stage, const ModelMethod& with) {
   models::LmmOptions options;
   options.recompute_activations = experiment_.train.recompute;
   options.features = &features_;
-  model_ = kit_.load(framework::StageReader(store_->store(), stage), options, true, with);
+  model_ = kit_.load_and_tell(framework::StageReader(store_->store(), stage), options, true, log_, with);
   model_stage_ = stage;
 }
 

@@ -3,12 +3,15 @@
 
 #include <ATen/ATen.h>
 
+#include <chrono>
+
 #include "framework/base/error.h"
 #include "models/lmm/table.h"
 #include "models/weights/directory_source.h"
 #include "models/weights/load.h"
 #include "parallel/scalar_type.h"
 #include "parallel/sharded_store.h"
+#include "recipes/load_summary.h"
 
 namespace retain::recipes {
 
@@ -38,6 +41,26 @@ std::unique_ptr<models::Lmm> ModelKit::load(const framework::TensorSource& weigh
       models::load_parameters(weights, table_, mesh_.position().tensor, mesh_.position().pipeline, load);
   return std::make_unique<models::Lmm>(config_, mesh_, partition_, table,
                                        extended_parameters(config_, parameters, table, mesh_, with, &weights), options);
+}
+
+std::unique_ptr<models::Lmm> ModelKit::load_and_tell(const framework::TensorSource& weights, const models::LmmOptions& options,
+                                                     bool check_finite, const framework::Log& log, const ModelMethod& with) const {
+  const std::int64_t read_before = weights.bytes_read();
+  const auto start = std::chrono::steady_clock::now();
+  auto model = load(weights, options, check_finite, with);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::int64_t whole = 0;
+  for (const parallel::ParameterSpec& row : table_.rows()) whole += row.bytes();
+  log.info(load_summary(mesh_.world(), weights.bytes_read() - read_before, whole, seconds.count()));
+  return model;
+}
+
+std::int64_t ModelKit::held_bytes() const {
+  std::int64_t bytes = 0;
+  for (const parallel::ParameterSpec& row : table_.rows())
+    if (row.held_by(mesh_.position().pipeline))
+      bytes += framework::elements_of(row.local_shape(mesh_.position().tensor)) * framework::size_of(row.dtype);
+  return bytes;
 }
 
 parallel::ParameterSet extended_parameters(const models::LmmConfig& config, const parallel::ParameterSet& model,

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "framework/base/log.h"
 #include "framework/store/tensor_source.h"
 #include "models/lmm/lmm.h"
 #include "models/lmm/sample_builder.h"
@@ -38,6 +39,11 @@ class ModelKit {
   /// Error(checkpoint_surplus_tensor) where `weights` hold parameters of a method that is not named.
   std::unique_ptr<models::Lmm> load(const framework::TensorSource& weights, const models::LmmOptions& options, bool check_finite,
                                     const ModelMethod& with = {}) const;
+  /// The same for people: logs what the ranks read (load_summary). A rank that throws leaves the others waiting.
+  std::unique_ptr<models::Lmm> load_and_tell(const framework::TensorSource& weights, const models::LmmOptions& options,
+                                             bool check_finite, const framework::Log& log, const ModelMethod& with = {}) const;
+  /// Bytes of the parameters this rank holds.
+  std::int64_t held_bytes() const;
 
  private:
   std::filesystem::path directory_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole file mapped read-only into memory; the operating system fetches only the pages that are touched.
+// A whole file, mapped read-only into memory or copied from: of the mapping, the operating system fetches only the
+// pages that are touched; what read() copies is not mapped in, so it counts once in the process's memory.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
@@ -19,8 +21,16 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
+  /// Copies out.size() bytes from byte `at` on. Thread-safe. Throws Error(io) where the file has become shorter.
+  void read(std::uint64_t at, std::span<std::byte> out) const;
+  /// Asks the operating system to have these bytes ready soon.
+  void expect(std::uint64_t at, std::uint64_t bytes) const noexcept;
+
  private:
+  void map();
   void release() noexcept;
+  std::filesystem::path file_;
+  int descriptor_ = -1;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -33,6 +33,7 @@ class BlendView : public TensorSource {
 
   const std::vector<TensorInfo>& tensors() const override { return a_->tensors(); }
   void read(const std::string& name, std::int64_t first, std::span<std::byte> out) const override;
+  std::int64_t bytes_read() const override { return a_->bytes_read() + b_->bytes_read(); }
 
  private:
   std::shared_ptr<const TensorSource> a_;

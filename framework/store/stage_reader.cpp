@@ -75,10 +75,10 @@ std::string StageReader::read_file(const std::string& name) const {
   return text;
 }
 
-std::uint64_t StageReader::bytes_read() const {
+std::int64_t StageReader::bytes_read() const {
   std::uint64_t bytes = own_->bytes_read();
   for (const auto& [id, holder] : holders_) bytes += holder->bytes_read();
-  return bytes;
+  return static_cast<std::int64_t>(bytes);
 }
 
 }  // namespace retain::framework

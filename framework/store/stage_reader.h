@@ -40,8 +40,8 @@ class StageReader : public TensorSource {
   std::vector<std::string> files() const;
   std::string read_file(const std::string& name) const;
 
-  /// Bytes read from disk so far, over all files.
-  std::uint64_t bytes_read() const;
+  /// Over all files, in whole checked blocks.
+  std::int64_t bytes_read() const override;
 
  private:
   std::string id_;

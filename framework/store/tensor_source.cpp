@@ -27,43 +27,50 @@ const TensorInfo* TensorSource::find(const std::string& name) const {
   return nullptr;
 }
 
-std::vector<std::byte> TensorSource::read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
-                                                std::int64_t end) const {
+void TensorSource::read_slice(const std::string& name, std::size_t dimension, std::int64_t begin, std::int64_t end,
+                              std::span<std::byte> out) const {
   const TensorInfo& tensor = require(*this, name);
-  if (dimension >= tensor.shape.size() || begin < 0 || end < begin || end > tensor.shape[dimension])
-    throw Error(ErrorKind::internal, "a slice outside tensor " + name + " " + to_string(tensor.shape));
-  std::int64_t outer = 1;
-  for (std::size_t i = 0; i < dimension; ++i) outer *= tensor.shape[i];
-  std::int64_t inner = 1;
-  for (std::size_t i = dimension + 1; i < tensor.shape.size(); ++i) inner *= tensor.shape[i];
+  const SliceRuns runs = slice_runs(tensor, dimension, begin, end, out.size());
+  if (out.empty()) return;
   // Whole rows of `dimension` are read in pieces of a few blocks, so that a checked block is read once, not once a row.
-  const auto element = static_cast<std::size_t>(size_of(tensor.dtype));
-  const std::int64_t row = tensor.shape[dimension] * inner;
-  const auto run = static_cast<std::size_t>((end - begin) * inner) * element;
-  std::vector<std::byte> bytes(static_cast<std::size_t>(outer) * run);
-  if (bytes.empty()) return bytes;
-  const std::int64_t step = std::max<std::int64_t>(1, kPieceBytes / (row * static_cast<std::int64_t>(element)));
+  const std::int64_t element = size_of(tensor.dtype);
+  const std::int64_t step = std::max<std::int64_t>(1, kPieceBytes / runs.pitch);
   std::vector<std::byte> piece;
-  for (std::int64_t o = 0; o < outer; o += step) {
-    const std::int64_t rows = std::min(step, outer - o);
+  for (std::int64_t o = 0; o < runs.outer; o += step) {
+    const std::int64_t rows = std::min(step, runs.outer - o);
+    const auto target = out.subspan(static_cast<std::size_t>(o * runs.run), static_cast<std::size_t>(rows * runs.run));
     if (rows == 1) {
-      read(name, o * row + begin * inner, std::span(bytes).subspan(static_cast<std::size_t>(o) * run, run));
+      read(name, (o * runs.pitch + runs.start) / element, target);
       continue;
     }
-    piece.resize(static_cast<std::size_t>(rows * row) * element);
-    read(name, o * row, piece);
+    piece.resize(static_cast<std::size_t>(rows * runs.pitch));
+    read(name, o * runs.pitch / element, piece);
     for (std::int64_t r = 0; r < rows; ++r)
-      std::copy_n(
-          piece.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(r * row + begin * inner) * element), run,
-          bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(o + r) * run));
+      std::copy_n(piece.begin() + static_cast<std::ptrdiff_t>(r * runs.pitch + runs.start), runs.run,
+                  target.begin() + static_cast<std::ptrdiff_t>(r * runs.run));
   }
-  return bytes;
 }
 
 std::vector<std::byte> TensorSource::read_all(const std::string& name) const {
   std::vector<std::byte> bytes(require(*this, name).bytes());
   read(name, 0, bytes);
   return bytes;
+}
+
+SliceRuns slice_runs(const TensorInfo& tensor, std::size_t dimension, std::int64_t begin, std::int64_t end,
+                     std::size_t bytes) {
+  if (dimension >= tensor.shape.size() || begin < 0 || end < begin || end > tensor.shape[dimension])
+    throw Error(ErrorKind::internal, "a slice outside tensor " + tensor.name + " " + to_string(tensor.shape));
+  SliceRuns runs;
+  for (std::size_t i = 0; i < dimension; ++i) runs.outer *= tensor.shape[i];
+  std::int64_t inner = size_of(tensor.dtype);
+  for (std::size_t i = dimension + 1; i < tensor.shape.size(); ++i) inner *= tensor.shape[i];
+  runs.pitch = tensor.shape[dimension] * inner;
+  runs.start = begin * inner;
+  runs.run = (end - begin) * inner;
+  if (static_cast<std::int64_t>(bytes) != runs.bytes())
+    throw Error(ErrorKind::internal, "a slice of " + tensor.name + " has another size than its place");
+  return runs;
 }
 
 void check_range(const TensorInfo& tensor, std::int64_t first, std::size_t bytes) {

@@ -41,16 +41,32 @@ class TensorSource {
   /// Null when there is no such tensor.
   const TensorInfo* find(const std::string& name) const;
 
-  /// A slice along one dimension: every index of the other dimensions, [begin, end) of `dimension`; row-major.
-  virtual std::vector<std::byte> read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
-                                            std::int64_t end) const;
+  /// A slice along one dimension: every index of the other dimensions, [begin, end) of `dimension`; row-major. `out` is
+  /// as long as the slice.
+  virtual void read_slice(const std::string& name, std::size_t dimension, std::int64_t begin, std::int64_t end,
+                          std::span<std::byte> out) const;
   std::vector<std::byte> read_all(const std::string& name) const;
+
+  /// Bytes of tensors read so far, in the files; 0 where the source does not count them.
+  virtual std::int64_t bytes_read() const { return 0; }
 
   /// A tensor as messages name it: by the name and file the user knows.
   virtual std::string describe(const std::string& name) const { return "tensor " + name; }
   /// Tensors that are there, that no name of the table fits, and that may not be passed over, as messages name them.
   virtual std::vector<std::string> surplus() const { return {}; }
 };
+
+/// A tensor's slice along a dimension: `outer` runs of `run` bytes, the first at byte `start`, `pitch` bytes apart.
+struct SliceRuns {
+  std::int64_t outer = 1;
+  std::int64_t pitch = 0;
+  std::int64_t start = 0;
+  std::int64_t run = 0;
+  std::int64_t bytes() const { return outer * run; }
+};
+/// [begin, end) of `dimension`. Throws Error(internal) where they lie outside the tensor, or are not `bytes` long.
+SliceRuns slice_runs(const TensorInfo& tensor, std::size_t dimension, std::int64_t begin, std::int64_t end,
+                     std::size_t bytes);
 
 /// Throws Error(internal) unless [first, first + bytes / element) lies in the tensor and bytes is a whole number of
 /// elements.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/command/model_options.h"
 
+#include "recipes/memory_check.h"
+
 namespace retain::launch {
 
 void ModelOptions::add_to(CLI::App& command) {
@@ -15,9 +17,13 @@ void ModelOptions::add_to(CLI::App& command) {
 framework::LabelMode ModelOptions::label_mode() const { return framework::label_mode_from_name(mode); }
 
 OpenedModel::OpenedModel(const Session& session, const ModelOptions& options)
-    : mesh(session.world(), parallel::mesh_for(session.world()->size(), options.tensor, options.pipeline)),
+    : log(session.log()),
+      mesh(session.world(), parallel::mesh_for(session.world()->size(), options.tensor, options.pipeline)),
       kit(options.model, mesh, framework::dtype_from_name(options.dtype), options.label_mode()) {}
 
-std::unique_ptr<models::Lmm> OpenedModel::load() const { return kit.load(*kit.open_weights(), {}, true); }
+std::unique_ptr<models::Lmm> OpenedModel::load() const {
+  recipes::require_memory(mesh.world(), kit.held_bytes());
+  return kit.load_and_tell(*kit.open_weights(), {}, true, log);
+}
 
 }  // namespace retain::launch

@@ -24,8 +24,10 @@ struct ModelOptions {
 /// A mesh over all ranks and a model kit on it.
 struct OpenedModel {
   OpenedModel(const Session& session, const ModelOptions& options);
+  /// Throws Error(mesh_invalid) before anything is read where the node has not the memory for its ranks' weights.
   std::unique_ptr<models::Lmm> load() const;
 
+  const framework::Log& log;
   parallel::Mesh mesh;
   recipes::ModelKit kit;
 };

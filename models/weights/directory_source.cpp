@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/weights/directory_source.h"
 
-#include <cstring>
-
 #include "framework/base/error.h"
 #include "models/lmm/table.h"
 
@@ -40,20 +38,23 @@ const std::string& DirectorySource::stored(const std::string& name) const {
 }
 
 void DirectorySource::read(const std::string& name, std::int64_t first, std::span<std::byte> out) const {
-  const std::string& key = stored(name);
-  const StoredTensor& tensor = *files_.find(key);
-  framework::check_range({name, tensor.dtype, tensor.shape}, first, out.size());
-  if (out.empty()) return;
-  std::memcpy(out.data(), files_.bytes(key).data() + first * framework::size_of(tensor.dtype), out.size());
+  const auto& [file, tensor] = files_.place(stored(name));
+  framework::check_range({name, tensor->dtype, tensor->shape}, first, out.size());
+  file->read(*tensor, first * framework::size_of(tensor->dtype), out);
   bytes_read_ += static_cast<std::int64_t>(out.size());
 }
 
-std::vector<std::byte> DirectorySource::read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
-                                                   std::int64_t end) const {
-  const std::string& key = stored(name);
-  std::vector<std::byte> slice = slice_bytes(files_.bytes(key), *files_.find(key), dimension, {begin, end});
-  bytes_read_ += static_cast<std::int64_t>(slice.size());
-  return slice;
+void DirectorySource::read_slice(const std::string& name, std::size_t dimension, std::int64_t begin, std::int64_t end,
+                                 std::span<std::byte> out) const {
+  const auto& [file, tensor] = files_.place(stored(name));
+  const framework::SliceRuns runs =
+      framework::slice_runs({name, tensor->dtype, tensor->shape}, dimension, begin, end, out.size());
+  // Short runs one by one would keep the disk waiting: it fetches whole rows, of which the slice is copied.
+  if (runs.outer > 1) file->expect(*tensor);
+  for (std::int64_t i = 0; i < runs.outer; ++i)
+    file->read(*tensor, i * runs.pitch + runs.start,
+               out.subspan(static_cast<std::size_t>(i * runs.run), static_cast<std::size_t>(runs.run)));
+  bytes_read_ += static_cast<std::int64_t>(out.size());
 }
 
 std::string DirectorySource::describe(const std::string& name) const {

@@ -22,15 +22,14 @@ class DirectorySource final : public framework::TensorSource {
   const std::vector<framework::TensorInfo>& tensors() const override { return tensors_; }
   void read(const std::string& name, std::int64_t first, std::span<std::byte> out) const override;
   /// Copies only the slice's own bytes.
-  std::vector<std::byte> read_slice(const std::string& name, std::size_t dimension, std::int64_t begin,
-                                    std::int64_t end) const override;
+  void read_slice(const std::string& name, std::size_t dimension, std::int64_t begin, std::int64_t end,
+                  std::span<std::byte> out) const override;
   std::string describe(const std::string& name) const override;
   std::vector<std::string> surplus() const override { return surplus_; }
 
   const Naming& naming() const { return *naming_; }
   const SafetensorsDirectory& files() const { return files_; }
-  /// Bytes of tensors copied so far.
-  std::int64_t bytes_read() const noexcept { return bytes_read_; }
+  std::int64_t bytes_read() const override { return bytes_read_; }
 
  private:
   /// The name in the files. Throws Error(checkpoint_missing_tensor).

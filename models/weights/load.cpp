@@ -4,8 +4,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <exception>
+#include <functional>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "framework/base/error.h"
@@ -66,13 +70,17 @@ std::int64_t first_with(const Bits* values, std::int64_t count, Bits exponent) {
   return -1;
 }
 
-/// `slice` is the whole tensor where `tensor_rank` is empty.
-void refuse_non_finite(const framework::TensorSource& source, const ParameterSpec& row, const at::Tensor& slice,
-                       std::optional<int> tensor_rank) {
-  const std::int64_t local = first_non_finite(slice);
-  if (local < 0) return;
+constexpr int kReaders = 4;  // threads that read: some copy while others wait for the disk
+constexpr std::int64_t kPieceBytes = std::int64_t{32} << 20;  // of what is converted on the way
+
+/// `values` are those of the slice from `first` on; of the whole tensor where `tensor_rank` is empty.
+void refuse_non_finite(const framework::TensorSource& source, const ParameterSpec& row, const at::Tensor& values,
+                       std::optional<int> tensor_rank, std::int64_t first = 0) {
+  const std::int64_t found = first_non_finite(values);
+  if (found < 0) return;
+  const std::int64_t local = first + found;
   const std::int64_t global = tensor_rank ? parallel::ShardGeometry(row, *tensor_rank).global_of(local) : local;
-  const double value = slice.flatten()[local].item<double>();
+  const double value = values.flatten()[found].item<double>();
   throw Error(
       ErrorKind::checkpoint_non_finite,
       {source.describe(row.name) + " holds " + (std::isnan(value) ? "NaN" : "an infinite value"), "finite weights",
@@ -81,12 +89,69 @@ void refuse_non_finite(const framework::TensorSource& source, const ParameterSpe
        "download the weights again, or go back to the last good checkpoint"});
 }
 
-/// A rank's slice of a parameter, in the stored dtype.
-at::Tensor read_share(const framework::TensorSource& source, const ParameterSpec& row, int tensor_rank) {
+std::span<std::byte> bytes_of(const at::Tensor& tensor) {
+  return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+}
+
+/// Fills `share`, of another dtype than the stored one, through a buffer of a piece (of a layer's matrix where rows are
+/// cut).
+void read_converted(const framework::TensorSource& source, const ParameterSpec& row, int tensor_rank,
+                    const at::TensorOptions& stored, bool finite, const at::Tensor& share) {
+  const at::Tensor flat = share.flatten();
+  const auto take = [&](const at::Tensor& piece, std::int64_t first) {
+    if (finite) refuse_non_finite(source, row, piece, tensor_rank, first);
+    flat.narrow(0, first, piece.numel()).copy_(piece);
+  };
+  if (row.cut_dimension > 0) {
+    const at::Tensor piece = at::empty({flat.numel()}, stored);
+    parallel::read_slice(source, row, tensor_rank, bytes_of(piece));
+    return take(piece, 0);
+  }
+  const std::int64_t step = kPieceBytes / static_cast<std::int64_t>(stored.dtype().itemsize());
+  parallel::ShardGeometry(row, tensor_rank)
+      .for_each_run({0, row.elements()}, [&](std::int64_t local, std::int64_t global, std::int64_t count) {
+        for (std::int64_t done = 0; done < count; done += step) {
+          const at::Tensor piece = at::empty({std::min(step, count - done)}, stored);
+          source.read(row.name, global + done, bytes_of(piece));
+          take(piece, local + done);
+        }
+      });
+}
+
+/// A rank's slice of a parameter, in the row's dtype.
+at::Tensor read_share(const framework::TensorSource& source, const ParameterSpec& row, int tensor_rank, bool finite) {
   const at::TensorOptions stored = at::TensorOptions().dtype(scalar_type_of(source.find(row.name)->dtype));
-  at::Tensor slice = at::empty(row.local_shape(tensor_rank), stored);
-  parallel::read_slice(source, row, tensor_rank, {static_cast<std::byte*>(slice.data_ptr()), slice.nbytes()});
-  return slice;
+  const at::Tensor share =
+      at::empty(row.local_shape(tensor_rank), at::TensorOptions().dtype(scalar_type_of(row.dtype)));
+  if (stored.dtype() != share.dtype()) {
+    read_converted(source, row, tensor_rank, stored, finite, share);
+    return share;
+  }
+  parallel::read_slice(source, row, tensor_rank, bytes_of(share));
+  if (finite) refuse_non_finite(source, row, share, tensor_rank);
+  return share;
+}
+
+/// Calls `work` for 0 … count − 1 on a few threads. Of several failures the one of the lowest index is thrown, after
+/// all threads have ended.
+void for_each_at_once(std::size_t count, const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::vector<std::exception_ptr> failures(count);
+  const auto take_turns = [&] {
+    for (std::size_t i = next++; i < count && !failed; i = next++) try {
+        work(i);
+      } catch (...) {
+        failures[i] = std::current_exception();
+        failed = true;
+      }
+  };
+  std::vector<std::jthread> readers;
+  for (int i = 1; i < kReaders; ++i) readers.emplace_back(take_turns);
+  take_turns();
+  readers.clear();
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace
@@ -144,12 +209,11 @@ parallel::ParameterSet load_parameters(const framework::TensorSource& source, co
                                        int tensor_rank, int pipeline_stage, const LoadOptions& options) {
   check_source(source, table);
   std::vector<parallel::Parameter> parameters;
-  for (const ParameterSpec& row : table.rows()) {
-    if (!row.held_by(pipeline_stage)) continue;
-    const at::Tensor slice = read_share(source, row, tensor_rank);
-    if (options.check_finite) refuse_non_finite(source, row, slice, tensor_rank);
-    parameters.push_back({row, slice.to(scalar_type_of(row.dtype))});
-  }
+  for (const ParameterSpec& row : table.rows())
+    if (row.held_by(pipeline_stage)) parameters.push_back({row, {}});
+  for_each_at_once(parameters.size(), [&](std::size_t i) {
+    parameters[i].value = read_share(source, parameters[i].spec, tensor_rank, options.check_finite);
+  });
   return parallel::ParameterSet(std::move(parameters));
 }
 

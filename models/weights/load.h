@@ -33,8 +33,9 @@ struct LoadOptions {
 };
 
 /// The parameters of a rank: its slices of the tensors its pipeline stage holds, converted to each row's dtype, none of
-/// them requiring a gradient. Reads no other bytes. Throws as check_source (which it calls) and, with check_finite, as
-/// check_finite does.
+/// them requiring a gradient. Reads no other bytes, several tensors at once, straight to their places: beside the
+/// parameters it holds at most a few pieces of 32 MiB (or slices of a matrix whose rows are cut) that are being
+/// converted. Throws as check_source (which it calls) and, with check_finite, as check_finite does.
 parallel::ParameterSet load_parameters(const framework::TensorSource& source, const parallel::ParameterTable& table,
                                        int tensor_rank, int pipeline_stage, const LoadOptions& options = {});
 

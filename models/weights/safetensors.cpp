@@ -3,7 +3,6 @@
 
 #include <ATen/ATen.h>
 
-#include <cstring>
 #include <set>
 #include <utility>
 
@@ -16,7 +15,6 @@ namespace json = framework::json;
 using framework::DType;
 using framework::Error;
 using framework::ErrorKind;
-using parallel::Range;
 
 namespace {
 
@@ -51,6 +49,15 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path)
 std::span<const std::byte> SafetensorsFile::bytes(const StoredTensor& tensor) const {
   return map_.bytes().subspan(static_cast<std::size_t>(header_.data_offset + tensor.begin),
                               static_cast<std::size_t>(tensor.end - tensor.begin));
+}
+
+void SafetensorsFile::read(const StoredTensor& tensor, std::int64_t first, std::span<std::byte> out) const {
+  map_.read(static_cast<std::uint64_t>(header_.data_offset + tensor.begin + first), out);
+}
+
+void SafetensorsFile::expect(const StoredTensor& tensor) const noexcept {
+  map_.expect(static_cast<std::uint64_t>(header_.data_offset + tensor.begin),
+              static_cast<std::uint64_t>(tensor.end - tensor.begin));
 }
 
 void SafetensorsDirectory::add(const std::filesystem::path& file) {
@@ -132,8 +139,7 @@ std::span<const std::byte> SafetensorsDirectory::bytes(const std::string& name) 
 at::Tensor SafetensorsDirectory::read(const std::string& name) const {
   const Place& where = place(name);
   at::Tensor copy = at::empty(where.tensor->shape, at::TensorOptions().dtype(scalar_type_of(where.tensor->dtype)));
-  const std::span<const std::byte> source = where.file->bytes(*where.tensor);
-  if (!source.empty()) std::memcpy(copy.data_ptr(), source.data(), source.size());
+  where.file->read(*where.tensor, 0, {static_cast<std::byte*>(copy.data_ptr()), copy.nbytes()});
   return copy;
 }
 
@@ -168,23 +174,6 @@ DType dtype_of(at::ScalarType type) {
                             DType::int16, DType::int8, DType::uint8, DType::boolean})
     if (scalar_type_of(dtype) == type) return dtype;
   throw Error(ErrorKind::internal, "a tensor of an element type that Retain has no name for");
-}
-
-std::vector<std::byte> slice_bytes(std::span<const std::byte> whole, const StoredTensor& tensor, std::size_t dimension,
-                                   Range range) {
-  if (dimension >= tensor.shape.size() || range.begin < 0 || range.end < range.begin ||
-      range.end > tensor.shape[dimension])
-    throw Error(ErrorKind::internal, "a slice outside its tensor of shape " + framework::to_string(tensor.shape));
-  std::int64_t outer = 1, inner = framework::size_of(tensor.dtype);  // inner: bytes of one row of `dimension`
-  for (std::size_t i = 0; i < dimension; ++i) outer *= tensor.shape[i];
-  for (std::size_t i = dimension + 1; i < tensor.shape.size(); ++i) inner *= tensor.shape[i];
-  const std::int64_t run = inner * range.size();
-  std::vector<std::byte> slice(static_cast<std::size_t>(outer * run));
-  if (slice.empty()) return slice;
-  for (std::int64_t i = 0; i < outer; ++i)
-    std::memcpy(slice.data() + i * run, whole.data() + (i * tensor.shape[dimension] + range.begin) * inner,
-                static_cast<std::size_t>(run));
-  return slice;
 }
 
 }  // namespace retain::models

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a model directory: model.safetensors, or the shards that model.safetensors.index.json names. Files are
-// memory-mapped; only the bytes of a slice that is read are touched.
+// The tensors of a model directory: model.safetensors, or the shards that model.safetensors.index.json names. Only the
+// bytes of a slice that is read are touched.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -14,7 +14,6 @@
 
 #include "framework/base/mapped_file.h"
 #include "models/weights/safetensors_header.h"
-#include "parallel/parameter.h"
 
 namespace retain::models {
 
@@ -27,6 +26,10 @@ class SafetensorsFile {
   const SafetensorsHeader& header() const { return header_; }
   /// The tensor's bytes; `tensor` is one of header().tensors.
   std::span<const std::byte> bytes(const StoredTensor& tensor) const;
+  /// Copies a tensor's bytes from byte `first` of it on; the range lies in the tensor.
+  void read(const StoredTensor& tensor, std::int64_t first, std::span<std::byte> out) const;
+  /// Asks for a tensor's bytes ahead of their reading.
+  void expect(const StoredTensor& tensor) const noexcept;
 
  private:
   std::filesystem::path path_;
@@ -54,14 +57,16 @@ class SafetensorsDirectory {
   /// A new contiguous tensor of the stored dtype.
   at::Tensor read(const std::string& name) const;
 
- private:
-  SafetensorsDirectory() = default;
-  void add(const std::filesystem::path& file);
   struct Place {
     const SafetensorsFile* file;
     const StoredTensor* tensor;
   };
+  /// Throws Error(checkpoint_missing_tensor).
   const Place& place(const std::string& name) const;
+
+ private:
+  SafetensorsDirectory() = default;
+  void add(const std::filesystem::path& file);
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Place> places_;
 };
@@ -70,9 +75,5 @@ class SafetensorsDirectory {
 at::ScalarType scalar_type_of(framework::DType dtype);
 /// And back. Throws Error(internal) for one we have no name for.
 framework::DType dtype_of(at::ScalarType type);
-
-/// The rows `range` of `dimension` of a row-major tensor whose bytes are `whole`, one after another.
-std::vector<std::byte> slice_bytes(std::span<const std::byte> whole, const StoredTensor& tensor, std::size_t dimension,
-                                   parallel::Range range);
 
 }  // namespace retain::models

@@ -12,6 +12,8 @@
 
 #include "framework/base/error.h"
 #include "framework/base/json.h"
+#include "models/weights/directory_source.h"
+#include "models/weights/load.h"
 #include "models/weights/safetensors_writer.h"
 #include "tests/support/scratch.h"
 
@@ -204,17 +206,20 @@ TEST(SafetensorsDirectory, RefusesAnIndexThatLeadsAway) {
 }
 
 TEST(SafetensorsDirectory, SlicesAreParts) {
-  const SafetensorsDirectory source(kModels / "hub");
-  const std::string name = "vision_tower.vision_model.embeddings.patch_embedding.weight";  // [32,3,7,7]
-  const at::Tensor whole = source.read(name);
+  const DirectorySource source(kModels / "hub", read_config(kModels / "hub"));
+  const std::string name = "vision.embeddings.patch_embedding.weight";  // [32,3,7,7]
+  const at::Tensor whole = read_tensor(source, name);
   for (std::size_t dimension = 0; dimension < 4; ++dimension)
     for (const parallel::Range range : {parallel::Range{0, 2}, parallel::Range{1, 3}, parallel::Range{2, 2}}) {
       const at::Tensor part = whole.slice(static_cast<std::int64_t>(dimension), range.begin, range.end).contiguous();
-      const std::vector<std::byte> bytes = slice_bytes(source.bytes(name), *source.find(name), dimension, range);
-      ASSERT_EQ(bytes.size(), part.nbytes());
+      std::vector<std::byte> bytes(part.nbytes());
+      const std::int64_t before = source.bytes_read();
+      source.read_slice(name, dimension, range.begin, range.end, bytes);
       EXPECT_EQ(std::memcmp(bytes.data(), part.const_data_ptr(), bytes.size()), 0);
+      EXPECT_EQ(source.bytes_read() - before, static_cast<std::int64_t>(bytes.size()));
     }
-  EXPECT_THROW(slice_bytes(source.bytes(name), *source.find(name), 0, {0, 33}), Error);
+  std::vector<std::byte> bytes(33 * 3 * 7 * 7 * 4);
+  EXPECT_THROW(source.read_slice(name, 0, 0, 33, bytes), Error);
 }
 
 }  // namespace

@@ -4,11 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 #include "models/lmm/table.h"
 #include "models/weights/directory_source.h"
+#include "models/weights/initialise.h"
 #include "models/weights/load.h"
+#include "tests/support/scratch.h"
 
 namespace retain::models {
 namespace {
@@ -109,6 +113,45 @@ TEST(Weights, ConvertsToTheTrainingDtype) {
   const std::string name = "language.layers.0.mlp.up_proj.weight";
   EXPECT_EQ(rounded.at(name).scalar_type(), at::kBFloat16);
   EXPECT_TRUE(at::equal(rounded.at(name), exact.at(name).to(at::kBFloat16)));
+}
+
+/// A line of /proc/self/status, bytes.
+std::int64_t status(const std::string& name) {
+  std::ifstream lines("/proc/self/status");
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(name + ":")) return std::stoll(line.substr(name.size() + 1)) * 1024;
+  return -1;
+}
+
+TEST(Weights, LoadingHoldsTheShareAndABoundedBuffer) {
+  const tests::Scratch scratch;
+  json::value document = framework::read_json(kModels / "hub" / "config.json");
+  json::object& text = document.as_object().at("text_config").as_object();
+  for (const auto& [key, value] : {std::pair{"hidden_size", 1024},
+                                   {"intermediate_size", 12288},
+                                   {"vocab_size", 24576},
+                                   {"num_attention_heads", 8},
+                                   {"num_key_value_heads", 2},
+                                   {"num_hidden_layers", 3}})
+    text[key] = value;
+  std::ofstream(scratch / "config.json") << json::serialize(document);
+  const LmmConfig config = read_config(scratch.path());
+  write_initial_model(config, DType::bfloat16, read_small_files(scratch.path()), scratch / "model", {});
+
+  for (const DType dtype : {DType::bfloat16, DType::float32}) {
+    const parallel::ParameterTable table = table_of(config, 2, 1, dtype);
+    const DirectorySource source(scratch / "model", config);
+    std::ofstream("/proc/self/clear_refs") << 5;  // the peak counts from here
+    const std::int64_t before = status("VmRSS");
+    const parallel::ParameterSet set = load_parameters(source, table, 0, 0, {.check_finite = true});
+    const std::int64_t grown = status("VmHWM") - before;
+    std::int64_t share = 0;
+    for (const parallel::Parameter& parameter : set.all()) share += static_cast<std::int64_t>(parameter.value.nbytes());
+    ASSERT_GT(share, std::int64_t{150} << 20);
+    EXPECT_GT(grown, share / 2) << "the peak was not measured";
+    // bfloat16 is read in place; float32 through four buffers of up to half a matrix (12.6 MB).
+    EXPECT_LT(grown, share + (std::int64_t{dtype == DType::bfloat16 ? 16 : 80} << 20)) << framework::name_of(dtype);
+  }
 }
 
 /// What a checkpoint of the corrupt set is refused with; empty when it is accepted.
