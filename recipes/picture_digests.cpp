@@ -36,7 +36,7 @@ std::vector<fs::path> pictures_of(const framework::RecordSet& records) {
   std::unordered_set<std::string> seen;
   for (std::int64_t i = 0; i < records.size(); ++i) {
     try {
-      for (const fs::path& picture : records.at(i).images)
+      for (const fs::path& picture : records.at(i).pictures())
         if (seen.insert(picture.native()).second) pictures.push_back(picture);
     } catch (const framework::Error&) {
       continue;

@@ -18,6 +18,7 @@ class Reader {
   void read(const std::filesystem::path& images_root) {
     read_id();
     read_images(images_root);
+    read_videos(images_root);
     const auto* turns = member("conversations");
     if (turns == nullptr || !turns->is_array())
       invalid("`conversations` is absent or no list", "a list of turns", turns);
@@ -49,7 +50,6 @@ class Reader {
   }
 
   void read_images(const std::filesystem::path& root) {
-    if (const auto* video = member("video")) invalid("`video` records cannot be read", "`image` or text alone", video);
     const auto* image = member("image");
     if (image == nullptr) return;
     if (image->is_array()) {
@@ -60,10 +60,55 @@ class Reader {
   }
 
   void add_image(const json::value& name, const std::filesystem::path& root) {
-    if (!name.is_string() || name.get_string().empty() || name.get_string().find('\0') != json::string::npos)
-      invalid("`image` is no file name", "a string, or a list of strings", &name);
+    if (!is_file_name(name)) invalid("`image` is no file name", "a string, or a list of strings", &name);
     record_.image_names.emplace_back(name.get_string());
     record_.images.push_back(root / record_.image_names.back());
+  }
+
+  static bool is_file_name(const json::value& name) {
+    return name.is_string() && !name.get_string().empty() && name.get_string().find('\0') == json::string::npos;
+  }
+
+  void read_videos(const std::filesystem::path& root) {
+    const auto* video = member("video");
+    if (video == nullptr) return;
+    const json::array* list = video->if_array();
+    if (list == nullptr || list->empty()) refuse_video(*video);
+    if (list->front().is_array()) {
+      for (const auto& frames : *list) add_video(frames, root);
+    } else {
+      add_video(*video, root);
+    }
+    read_rates();
+  }
+
+  void add_video(const json::value& frames, const std::filesystem::path& root) {
+    const json::array* list = frames.if_array();
+    if (list == nullptr || list->empty()) refuse_video(frames);
+    FrameList& video = record_.videos.emplace_back();
+    for (const auto& name : *list) {
+      if (!is_file_name(name)) refuse_video(name);
+      video.frames.push_back(root / std::string(name.get_string()));
+    }
+  }
+
+  [[noreturn]] void refuse_video(const json::value& found) const {
+    invalid("`video` is no list of frames", "the picture files of its frames in order, or a list of such lists",
+            &found);
+  }
+
+  void read_rates() {
+    const auto* rates = member("fps");
+    if (rates == nullptr) return;
+    const json::array* list = rates->if_array();
+    if (list != nullptr && list->size() != record_.videos.size())
+      invalid("`fps` are not as many as videos", std::to_string(record_.videos.size()) + " numbers, or one", rates);
+    for (std::size_t i = 0; i < record_.videos.size(); ++i) {
+      const json::value& rate = list != nullptr ? (*list)[i] : *rates;
+      const double value = rate.is_number() ? rate.to_number<double>() : 0.0;
+      if (!(value >= 1e-3 && value <= 1e4)) invalid("`fps` makes no sense", "frames a second, 0.001 to 10000", &rate);
+      record_.videos[i].per_second = value;
+    }
   }
 
   void read_turn(const json::value& turn) {
@@ -84,17 +129,33 @@ class Reader {
   Record& record_;
 };
 
-std::int64_t count_in(std::string_view text) {
+std::int64_t count_in(std::string_view text, std::string_view token) {
   std::int64_t count = 0;
-  for (std::size_t at = text.find(kImageToken); at != std::string_view::npos; at = text.find(kImageToken, at + 1))
-    ++count;
+  for (std::size_t at = text.find(token); at != std::string_view::npos; at = text.find(token, at + 1)) ++count;
   return count;
+}
+
+void require_as_many(const Record& record, std::string_view token, const char* things, std::size_t found) {
+  std::int64_t placeholders = 0;
+  for (const Turn& turn : ChatTemplate::kept(record.turns)) placeholders += count_in(turn.text, token);
+  if (placeholders == static_cast<std::int64_t>(found)) return;
+  throw Error(ErrorKind::data_image_count,
+              {record.where() + ": " + std::string(token) + " and " + things + " differ in number",
+               "one " + std::string(token) + " in the turns for each of the " + things,
+               std::to_string(placeholders) + " placeholders, " + std::to_string(found) + " " + things,
+               "correct or remove the record"});
 }
 
 }  // namespace
 
 std::string Record::where() const {
   return file.string() + ", record " + std::to_string(index) + (id.empty() ? "" : " (id " + id + ")");
+}
+
+std::vector<std::filesystem::path> Record::pictures() const {
+  std::vector<std::filesystem::path> files = images;
+  for (const FrameList& video : videos) files.insert(files.end(), video.frames.begin(), video.frames.end());
+  return files;
 }
 
 Record parse_record(const json::value& value, const std::filesystem::path& file, std::int64_t index,
@@ -110,12 +171,6 @@ Record parse_record(const json::value& value, const std::filesystem::path& file,
   return record;
 }
 
-std::int64_t count_image_placeholders(const Record& record) {
-  std::int64_t count = 0;
-  for (const Turn& turn : ChatTemplate::kept(record.turns)) count += count_in(turn.text);
-  return count;
-}
-
 void validate_record(const Record& record, bool needs_answer) {
   const auto turns = ChatTemplate::kept(record.turns);
   bool answered = false;
@@ -124,14 +179,8 @@ void validate_record(const Record& record, bool needs_answer) {
     throw Error(ErrorKind::data_no_answer,
                 {record.where() + " has no answer to learn from", "a turn from human, then one from gpt",
                  std::to_string(record.turns.size()) + " turns", "complete or remove the record"});
-  const std::int64_t placeholders = count_image_placeholders(record);
-  const auto images = static_cast<std::int64_t>(record.images.size());
-  if (placeholders != images)
-    throw Error(ErrorKind::data_image_count,
-                {record.where() + ": image placeholders and images differ in number",
-                 "one " + std::string(kImageToken) + " in the turns for each image",
-                 std::to_string(placeholders) + " placeholders, " + std::to_string(images) + " images",
-                 "correct or remove the record"});
+  require_as_many(record, kImageToken, "images", record.images.size());
+  if (!record.videos.empty()) require_as_many(record, kVideoToken, "videos", record.videos.size());
 }
 
 }  // namespace retain::framework

@@ -15,7 +15,7 @@ class ImageCheck {
   explicit ImageCheck(const CheckOptions& options) : options_(options) {}
 
   void check(const Record& record) {
-    for (const auto& image : record.images) {
+    for (const auto& image : record.pictures()) {
       auto known = faults_.find(image.native());
       if (known == faults_.end()) known = faults_.emplace(image.native(), look_at(image)).first;
       if (!known->second.has_value()) continue;

@@ -46,6 +46,10 @@ struct ModelPictures {
 ProcessorSettings read_processor_settings(const std::filesystem::path& directory,
                                           const std::optional<ModelPictures>& model = std::nullopt);
 
+/// How frames of a video become one tile each: DIR's video settings as transformers' LlavaOnevisionVideoProcessor takes
+/// them, else those of pictures. Errors as read_processor_settings().
+ProcessorSettings read_frame_settings(const std::filesystem::path& directory, const ModelPictures& model);
+
 /// The settings that follow from a model's configuration alone.
 ProcessorSettings settings_for(const ModelPictures& model);
 

@@ -17,19 +17,36 @@ json::object object_in(const std::filesystem::path& file) {
 
 }  // namespace
 
-std::optional<ProcessorFile> ProcessorFile::open(const std::filesystem::path& directory) {
-  if (const std::filesystem::path file = directory / "preprocessor_config.json"; std::filesystem::exists(file))
-    return ProcessorFile(file, object_in(file));
+std::optional<ProcessorFile> ProcessorFile::part_of(const std::filesystem::path& directory, std::string_view part) {
   const std::filesystem::path file = directory / "processor_config.json";
   if (!std::filesystem::exists(file)) return std::nullopt;
   const json::object whole = object_in(file);
-  const json::value* nested = whole.if_contains("image_processor");
+  const json::value* nested = whole.if_contains(part);
   if (!nested || !nested->is_object()) return std::nullopt;
   return ProcessorFile(file, nested->get_object());
 }
 
+std::optional<ProcessorFile> ProcessorFile::open(const std::filesystem::path& directory) {
+  if (const std::filesystem::path file = directory / "preprocessor_config.json"; std::filesystem::exists(file))
+    return ProcessorFile(file, object_in(file));
+  return part_of(directory, "image_processor");
+}
+
+std::optional<ProcessorFile> ProcessorFile::open_for_videos(const std::filesystem::path& directory) {
+  if (auto part = part_of(directory, "video_processor")) return part;
+  if (const std::filesystem::path file = directory / "video_preprocessor_config.json"; std::filesystem::exists(file))
+    return ProcessorFile(file, object_in(file));
+  return open(directory);
+}
+
+std::string_view ProcessorFile::class_key() const {
+  for (const std::string_view key : {"video_processor_type", "image_processor_type"})
+    if (find(key)) return key;
+  return "feature_extractor_type";
+}
+
 std::string ProcessorFile::class_name() const {
-  const std::string_view key = find("image_processor_type") ? "image_processor_type" : "feature_extractor_type";
+  const std::string_view key = class_key();
   const json::value* value = find(key);
   if (!value) return {};
   if (!value->is_string()) refuse(key, "the name of a class");

@@ -26,11 +26,16 @@ class ProcessorFile {
   /// DIR/preprocessor_config.json, or the image_processor of DIR/processor_config.json; empty where neither is there.
   /// Throws Error(io, config_invalid).
   static std::optional<ProcessorFile> open(const std::filesystem::path& directory);
+  /// What says how videos are prepared: the video_processor of DIR/processor_config.json,
+  /// DIR/video_preprocessor_config.json or, without either, the file of pictures.
+  static std::optional<ProcessorFile> open_for_videos(const std::filesystem::path& directory);
 
   ProcessorFile(std::filesystem::path file, json::object keys) : file_(std::move(file)), keys_(std::move(keys)) {}
 
   /// The class the file names, without the suffixes of its back ends; empty where it names none.
   std::string class_name() const;
+  /// The key that names it.
+  std::string_view class_key() const;
   const json::value* find(std::string_view key) const;
   bool flag(std::string_view key, bool otherwise) const;
   double number(std::string_view key, double otherwise) const;
@@ -46,6 +51,8 @@ class ProcessorFile {
                            ErrorKind kind = ErrorKind::config_invalid) const;
 
  private:
+  /// A part of DIR/processor_config.json.
+  static std::optional<ProcessorFile> part_of(const std::filesystem::path& directory, std::string_view part);
   double to_double(std::string_view key, const json::value& value) const;
   std::array<double, 3> channels(std::string_view key, const std::array<double, 3>& otherwise) const;
 

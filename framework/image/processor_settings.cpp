@@ -41,8 +41,7 @@ const ClassDefaults& class_of(const ProcessorFile& file) {
     if (known.name == name) return known;
     all += (all.empty() ? "" : " or ") + std::string(known.name);
   }
-  file.refuse(file.find("image_processor_type") ? "image_processor_type" : "feature_extractor_type", all,
-              ErrorKind::config_unsupported);
+  file.refuse(file.class_key(), all, ErrorKind::config_unsupported);
 }
 
 /// A picture without a crop has to come out square.
@@ -99,6 +98,28 @@ ProcessorSettings read_processor_settings(const std::filesystem::path& directory
     throw Error(ErrorKind::io, {"no image processor in " + directory.string(), "preprocessor_config.json",
                                 "no such file", "copy it from the model's repository"});
   return settings_for(*model);
+}
+
+ProcessorSettings read_frame_settings(const std::filesystem::path& directory, const ModelPictures& model) {
+  const std::optional<ProcessorFile> file = ProcessorFile::open_for_videos(directory);
+  ProcessorSettings settings = settings_for(model);
+  settings.pinpoints.clear();
+  settings.crop.reset();
+  settings.pads = settings.keeps_aspect = false;
+  if (!file) return settings;
+  constexpr std::string_view known = "LlavaOnevisionVideoProcessor";
+  if (const std::string name = file->class_name(); name.ends_with("VideoProcessor") && name != known)
+    file->refuse(file->class_key(), std::string(known), ErrorKind::config_unsupported);
+  file->read_pixels(settings);
+  const json::value *size = file->find("size"), *crop = file->find("crop_size");
+  settings.size = settings.cut = size ? file->square("size", *size) : 384;
+  settings.keeps_aspect = size && size->is_object() && size->get_object().contains("shortest_edge");
+  if (file->flag("do_center_crop", false)) settings.crop = crop ? file->square("crop_size", *crop) : settings.size;
+  if (settings.side() != model.tile)
+    file->refuse("size", "frames of the vision tower's image_size " + std::to_string(model.tile));
+  if (!settings.crop && (settings.keeps_aspect || !settings.do_resize))
+    file->refuse("do_resize", "frames that come out square", ErrorKind::config_unsupported);
+  return settings;
 }
 
 ProcessorSettings settings_for(const ModelPictures& model) {

@@ -32,6 +32,7 @@ constexpr std::array<ChatFormat, 5> kFormats{{
      .end_of_turn = "<|im_end|>",
      .after_answer = "\n",
      .image = kImageToken,
+     .video = kVideoToken,
      .moves_image_to_front = true,
      .trims = false,
      .faithful_whole_turns = true,
@@ -52,6 +53,7 @@ constexpr std::array<ChatFormat, 5> kFormats{{
      .end_of_turn = "<|eot_id|>",
      .after_answer = "",
      .image = kImageToken,
+     .video = "",
      .moves_image_to_front = true,
      .trims = true,
      .faithful_whole_turns = true,
@@ -70,6 +72,7 @@ constexpr std::array<ChatFormat, 5> kFormats{{
      .end_of_turn = "</s>",
      .after_answer = "",
      .image = kImageToken,
+     .video = "",
      .moves_image_to_front = true,
      .trims = false,
      .faithful_whole_turns = false,
@@ -87,6 +90,7 @@ constexpr std::array<ChatFormat, 5> kFormats{{
      .end_of_turn = "</s>",
      .after_answer = "",
      .image = kImageToken,
+     .video = "",
      .moves_image_to_front = true,
      .trims = false,
      .faithful_whole_turns = false,
@@ -103,6 +107,7 @@ constexpr std::array<ChatFormat, 5> kFormats{{
      .end_of_turn = "<|im_end|>",
      .after_answer = "\n",
      .image = "<|vision_start|><|image_pad|><|vision_end|>",
+     .video = "<|vision_start|><|video_pad|><|vision_end|>",
      .moves_image_to_front = false,
      .trims = false,
      .faithful_whole_turns = true,
@@ -130,6 +135,7 @@ std::string image_to_front(const std::string& text) {
 std::string body_of(const ChatFormat& format, const std::string& text) {
   std::string body = format.moves_image_to_front ? image_to_front(text) : text;
   if (format.image != kImageToken) body = replace_all(body, kImageToken, format.image);
+  if (!format.video.empty() && format.video != kVideoToken) body = replace_all(body, kVideoToken, format.video);
   return format.trims ? strip(body) : body;
 }
 

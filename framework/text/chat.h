@@ -25,6 +25,8 @@ LabelMode label_mode_from_name(std::string_view name);
 inline constexpr std::int64_t kIgnoredLabel = -100;
 /// What marks a picture in a turn's text.
 inline constexpr std::string_view kImageToken = "<image>";
+/// And a video.
+inline constexpr std::string_view kVideoToken = "<video>";
 
 /// A conversation in tokens. `labels` is unshifted: labels[i] is input_ids[i] or kIgnoredLabel.
 struct EncodedChat {
@@ -47,6 +49,7 @@ struct ChatFormat {
   std::string_view end_of_turn;  ///< one token; supervised after an answer
   std::string_view after_answer;
   std::string_view image;     ///< what `<image>` is written as
+  std::string_view video;     ///< and `<video>`; empty where the model takes none
   bool moves_image_to_front;  ///< a lone `<image>` goes before its turn's text (LLaVA preprocess_multimodal)
   bool trims;                 ///< white space around a turn's text is dropped
   bool faithful_whole_turns;  ///< the released code supervises an answer's header and what follows it too

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Formulas: transformers 5.23 `LlavaOnevisionModel.pack_image_features`. g: patches along a side of a tile; h, w: map.
+// Formulas: transformers 5.23 `LlavaOnevisionModel.pack_image_features` and `apply_pooling`. g: patches along a side of
+// a tile; h, w: map.
 #include "models/llava/arrange.h"
 
 #include "framework/base/error.h"
@@ -38,11 +39,29 @@ at::Tensor reduce_map(const at::Tensor& map_hwH, framework::Resolution size) {
   return at::upsample_bilinear2d(picture_1Hhw, {size.first, size.second}, false).squeeze(0).permute({1, 2, 0});
 }
 
+/// `get_video_features` of the same file: each frame's map reduced, all frames in order, then one newline.
+at::Tensor pool_frames(const at::Tensor& features_NPH, const at::Tensor& newline_H, std::int64_t grid,
+                       std::int64_t side) {
+  const std::int64_t frames = features_NPH.size(0), hidden = features_NPH.size(2);
+  const at::Tensor maps_NHgg = features_NPH.reshape({frames, grid, grid, hidden}).permute({0, 3, 1, 2}).contiguous();
+  const at::Tensor pooled_IH =
+      at::upsample_bilinear2d(maps_NHgg, {side, side}, false).permute({0, 2, 3, 1}).reshape({-1, hidden});
+  return newline_H.defined() ? at::cat({pooled_IH, newline_H.unsqueeze(0)}) : pooled_IH;
+}
+
 }  // namespace
+
+std::int64_t pooled_side(const LmmConfig& config) {
+  return (config.vision.grid() + 1) / 2;
+}
 
 at::Tensor arrange_visual_tokens(const at::Tensor& features_NPH, const at::Tensor& newline_H, const ImageInput& image,
                                  const LmmConfig& config) {
   const std::int64_t grid = config.vision.grid(), hidden = features_NPH.size(2);
+  if (image.frames > 0) {
+    require_equal("frames", features_NPH.size(0), image.frames, image);
+    return pool_frames(features_NPH, newline_H, grid, pooled_side(config));
+  }
   if (features_NPH.size(0) == 1) {
     const bool closed = newline_H.defined() && image.tokens == grid * grid + 1;
     require_equal("visual tokens", grid * grid + (closed ? 1 : 0), image.tokens, image);

@@ -35,6 +35,9 @@ LmmConfig read_transformers_config(const ConfigFields& fields, const std::filesy
   config.pinpoints = llava::read_pinpoints(fields, config.vision.image_size, default_pinpoints());
   llava::check_tiles(fields, config);
   config.max_tiles = llava::read_max_tiles(fields, "vision_aspect_ratio", "anyres_max_9");
+  const std::int64_t video =
+      fields.integer(fields.has("video_token_index") ? "video_token_index" : "video_token_id", kImageToken + 1, 0);
+  if (video < config.text.vocabulary) config.video_token = video;
   return config;
 }
 

@@ -31,7 +31,7 @@ constinit const Family kFamily{.name = "llava_onevision",
                                .add_vision_rows = llava::add_vision_rows,
                                .vision_cost = llava::vision_cost,
                                .make_encoder = llava::make_encoder,
-                               .make_pictures = llava::make_pictures,
+                               .make_pictures = llava::make_pictures_and_videos,
                                .hub_files = hub_files};
 
 }  // namespace retain::models::llava_onevision

@@ -11,7 +11,7 @@
 
 namespace retain::models {
 
-/// One image of a sample.
+/// One image of a sample, or one video.
 struct ImageInput {
   /// float32, normalised, in the family's shape (LLaVA: [tiles, 3, S, S]); undefined where only token counts are needed
   at::Tensor pixels;
@@ -21,6 +21,7 @@ struct ImageInput {
   std::int64_t patches = 0;  ///< that go through the vision tower for it
   std::string key;           ///< digest of picture and preprocessing: the feature cache's key; empty: not cached
   std::array<std::int64_t, 3> grid{};  ///< patches: frames, rows, columns; only where the family's pictures have free sizes
+  std::int64_t frames = 0;             ///< pictures of a video; 0: a still picture
   double seconds_per_frame = 0;  ///< of a video: from one frame of the grid to the next
 };
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 
+#include "framework/data/record.h"
 #include "models/lmm/batch.h"
 
 namespace retain::models {
@@ -22,6 +23,9 @@ class PictureReader {
   /// One of a sample's `pictures_in_sample` pictures. Errors: those of framework::load_image and of the family's
   /// processing.
   virtual ImageInput read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const = 0;
+
+  /// A video. Throws Error(data_invalid) where frames do not go together, and as read().
+  virtual ImageInput read_video(const framework::FrameList& video, Pictures detail) const = 0;
 };
 
 }  // namespace retain::models

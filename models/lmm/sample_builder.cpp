@@ -41,18 +41,22 @@ SampleBuilder::SampleBuilder(const std::filesystem::path& directory, const LmmCo
       chat_(framework::ChatTemplate::named(family_of(config).chat_template(config, tokenizer_))),
       pictures_(family_of(config).make_pictures(directory, config, alpha_of(mode))),
       mode_(mode),
-      placeholder_(find_placeholder()) {}
-
-std::int64_t SampleBuilder::find_placeholder() {
-  const std::string_view image = chat_.format().image;
-  if (image == framework::kImageToken) return tokenizer_.add_special(framework::kImageToken);
-  const std::vector<std::int64_t> ids = tokenizer_.encode(image);
-  if (std::count(ids.begin(), ids.end(), config_.image_token) != 1)
+      image_place_(find_placeholder(framework::kImageToken, chat_.format().image, config_.image_token)) {
+  if (!image_place_)
     throw Error(ErrorKind::tokenizer_invalid,
                 {"the tokenizer does not know the model's image token",
-                 "id " + std::to_string(config_.image_token) + " once in " + std::string(image), "other ids",
-                 "use the tokenizer that belongs to the model"});
-  return config_.image_token;
+                 "id " + std::to_string(config_.image_token) + " once in " + std::string(chat_.format().image),
+                 "other ids", "use the tokenizer that belongs to the model"});
+  if (!chat_.format().video.empty())
+    video_place_ = find_placeholder(framework::kVideoToken, chat_.format().video, config_.video_token.value_or(-1));
+}
+
+std::optional<std::int64_t> SampleBuilder::find_placeholder(std::string_view plain, std::string_view written,
+                                                            std::int64_t id) {
+  if (written == plain) return tokenizer_.add_special(plain);
+  const std::vector<std::int64_t> ids = tokenizer_.encode(written);
+  if (std::count(ids.begin(), ids.end(), id) != 1) return std::nullopt;
+  return id;
 }
 
 Sample SampleBuilder::training_sample(const Record& record, Pictures pictures) const {
@@ -67,33 +71,56 @@ Sample SampleBuilder::prompt_sample(const Record& record, Pictures pictures) con
   return expand(record, std::move(chat), pictures);
 }
 
+void SampleBuilder::require_places(const Record& record, const std::vector<std::int64_t>& ids) const {
+  const auto require = [&](const std::optional<std::int64_t>& place, std::size_t things, const char* name) {
+    const std::ptrdiff_t places = place ? std::count(ids.begin(), ids.end(), *place) : 0;
+    if (places == static_cast<std::ptrdiff_t>(things)) return;
+    throw Error(ErrorKind::data_image_count, {record.where() + ": " + name + " and their placeholders differ in number",
+                                              std::to_string(things) + " placeholders, one for each",
+                                              std::to_string(places), "correct or remove the record"});
+  };
+  if (!record.videos.empty() && !video_place_)
+    throw Error(ErrorKind::data_invalid,
+                {record.where() + " has a video, which this model does not take", "pictures and text", "`video`",
+                 "remove the record, or use a model that takes videos"});
+  require(image_place_, record.images.size(), "images");
+  require(video_place_, record.videos.size(), "videos");
+}
+
+ImageInput SampleBuilder::read(const Record& record, bool moving, std::size_t index, Pictures pictures) const {
+  try {
+    if (!moving) {
+      require_picture(record.images.at(index));
+      return pictures_->read(record.images[index], record.images.size(), pictures);
+    }
+    const framework::FrameList& video = record.videos.at(index);
+    for (const std::filesystem::path& frame : video.frames) require_picture(frame);
+    return pictures_->read_video(video, pictures);
+  } catch (const Error& error) {
+    framework::ErrorParts parts = error.parts();
+    parts.what = record.where() + ": " + parts.what;
+    throw Error(error.kind(), std::move(parts));
+  }
+}
+
 Sample SampleBuilder::expand(const Record& record, framework::EncodedChat chat, Pictures pictures) const {
-  const auto places = static_cast<std::size_t>(std::count(chat.input_ids.begin(), chat.input_ids.end(), placeholder_));
-  if (places != record.images.size())
-    throw Error(ErrorKind::data_image_count,
-                {record.where() + ": image placeholders and images differ in number",
-                 std::to_string(record.images.size()) + " placeholders, one for each image", std::to_string(places),
-                 "correct or remove the record"});
+  require_places(record, chat.input_ids);
   Sample sample;
   sample.id = record.id;
+  std::size_t images = 0, videos = 0;
   for (std::size_t i = 0; i < chat.input_ids.size(); ++i) {
-    if (chat.input_ids[i] != placeholder_) {
-      check_id(chat.input_ids[i], config_.text.vocabulary, record);
-      sample.ids.push_back(chat.input_ids[i]);
+    const std::int64_t id = chat.input_ids[i];
+    const bool moving = video_place_ && id == *video_place_;
+    if (!moving && id != *image_place_) {
+      check_id(id, config_.text.vocabulary, record);
+      sample.ids.push_back(id);
       sample.labels.push_back(chat.labels[i]);
       continue;
     }
-    try {
-      const std::filesystem::path& file = record.images[sample.images.size()];
-      require_picture(file);
-      sample.images.push_back(pictures_->read(file, places, pictures));
-    } catch (const Error& error) {
-      framework::ErrorParts parts = error.parts();
-      parts.what = record.where() + ": " + parts.what;
-      throw Error(error.kind(), std::move(parts));
-    }
+    sample.images.push_back(read(record, moving, moving ? videos++ : images++, pictures));
     const auto tokens = static_cast<std::size_t>(sample.images.back().tokens);
-    sample.ids.insert(sample.ids.end(), tokens, config_.image_token);
+    sample.ids.insert(sample.ids.end(), tokens,
+                      moving ? config_.video_token.value_or(config_.image_token) : config_.image_token);
     sample.labels.insert(sample.labels.end(), tokens, framework::kIgnoredLabel);
   }
   if (const auto positions = family_of(config_).positions) sample.positions = positions(sample, config_);

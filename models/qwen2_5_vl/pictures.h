@@ -11,18 +11,20 @@
 
 namespace retain::models::qwen2_5_vl {
 
-/// The processor of a model directory, checked against its configuration. Errors: those of
+/// The processor of a model directory for pictures, or for videos, checked against its configuration. Errors: those of
 /// framework::read_patch_settings(); config_invalid where patches or merged squares are not the tower's.
 framework::PatchSettings read_processor(const std::filesystem::path& directory, const LmmConfig& config,
-                                        framework::AlphaMode alpha);
+                                        framework::AlphaMode alpha, bool videos = false);
 
 class PatchPictures final : public PictureReader {
  public:
-  explicit PatchPictures(framework::PatchSettings settings);
+  PatchPictures(framework::PatchSettings settings, framework::PatchSettings videos);
   ImageInput read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const override;
+  ImageInput read_video(const framework::FrameList& video, Pictures detail) const override;
 
  private:
   framework::PatchSettings settings_;
+  framework::PatchSettings videos_;
 };
 
 std::unique_ptr<PictureReader> make_pictures(const std::filesystem::path& directory, const LmmConfig& config,

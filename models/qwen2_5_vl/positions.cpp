@@ -37,9 +37,9 @@ std::vector<std::array<std::int64_t, 3>> positions(const Sample& sample, const L
     if (tokens == 0 || places.size() + tokens > sample.ids.size() || sample.ids[places.size() + tokens - 1] != id)
       refuse(sample);
     // The reference computes a frame's place in float32 and cuts it off.
-    const float step = id == config.video_token
-                           ? static_cast<float>(config.vision.windowed->tokens_per_second * image.seconds_per_frame)
-                           : 1.0F;
+    const float step = image.frames > 0 ? static_cast<float>(config.vision.windowed->tokens_per_second) *
+                                              static_cast<float>(image.seconds_per_frame)
+                                        : 1.0F;
     for (std::int64_t frame = 0; frame < frames; ++frame)
       for (std::int64_t row = 0; row < rows; ++row)
         for (std::int64_t column = 0; column < columns; ++column)

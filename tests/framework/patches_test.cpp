@@ -101,5 +101,65 @@ TEST(Patches, DigestTellsPicturesAndSettingsApart) {
   EXPECT_NE(process_patches(image, settings).digest, digest);
 }
 
+Image filled(std::int64_t height, std::int64_t width, std::uint8_t value) {
+  return {height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * 3), value)};
+}
+
+PatchSettings video_settings() {
+  PatchSettings settings;
+  settings.patch = settings.merge = 2;
+  settings.min_pixels = 16;
+  settings.max_pixels = 64;
+  settings.do_normalize = settings.do_rescale = false;
+  return settings;
+}
+
+TEST(Patches, FramesOfAVideoFillPatchesInPairsAndTheLastIsRepeated) {
+  const PatchSettings settings = video_settings();
+  const std::vector<Image> frames{filled(4, 8, 10), filled(4, 8, 20), filled(4, 8, 30)};
+  const ProcessedPatches got = process_video_patches(frames, settings);
+  EXPECT_EQ(got.grid, (PatchGrid{2, 2, 4}));
+  ASSERT_EQ(got.values.size(), 16U * 24);
+  // [patch, channel, frame of the patch, y, x]
+  EXPECT_EQ(got.values[0], 10);
+  EXPECT_EQ(got.values[4], 20);
+  EXPECT_EQ(got.values[8 * 24], 30);
+  EXPECT_EQ(got.values[8 * 24 + 4], 30);
+  EXPECT_EQ(outcome([&] {
+              process_video_patches(std::vector{filled(4, 8, 1), filled(8, 4, 1)}, settings);
+            }),
+            "data_invalid");
+  const std::vector<Image> other{frames[0], frames[2], frames[1]};
+  EXPECT_NE(process_video_patches(other, settings).digest, got.digest);
+}
+
+TEST(Patches, LongVideosShareTheirTokensWhereTheFileSaysSo) {
+  PatchSettings settings = video_settings();
+  settings.max_pixels = 4096;
+  EXPECT_EQ(plan_video_patches(8, 64, 64, settings), (PatchGrid{4, 32, 32}));
+  settings.caps_videos = true;
+  settings.video_tokens = 160;  // 0.9 * 160 * 16 pixels, two frames a patch, over 8 frames: 576
+  EXPECT_EQ(plan_video_patches(8, 64, 64, settings), (PatchGrid{4, 12, 12}));
+  settings.min_pixels = 2048;  // never below a little more than the least
+  EXPECT_EQ(plan_video_patches(8, 64, 64, settings), (PatchGrid{4, 22, 22}));
+}
+
+TEST(Patches, VideosHaveTheirOwnSettings) {
+  const tests::Scratch scratch;
+  std::ofstream(scratch / "preprocessor_config.json")
+      << R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 14})";
+  EXPECT_EQ(read_video_patch_settings(scratch.path()).min_pixels, 128 * 28 * 28);
+  EXPECT_EQ(read_video_patch_settings(scratch.path()).max_pixels, 768 * 28 * 28);
+  std::ofstream(scratch / "video_preprocessor_config.json")
+      << R"({"video_processor_type": "Qwen2VLVideoProcessor", "max_pixels": 500000, "cap_pixels_per_frame": true})";
+  EXPECT_EQ(read_video_patch_settings(scratch.path()).max_pixels, 500000);
+  EXPECT_TRUE(read_video_patch_settings(scratch.path()).caps_videos);
+  std::ofstream(scratch / "processor_config.json") << R"({"video_processor": {"max_pixels": 600000}})";
+  EXPECT_EQ(read_video_patch_settings(scratch.path()).max_pixels, 600000);
+  EXPECT_EQ(read_patch_settings(scratch.path()).max_pixels, 28 * 28 * 1280);
+  std::ofstream(scratch / "processor_config.json") << R"({"video_processor": {"video_processor_type": "Other"}})";
+  EXPECT_EQ(outcome([&] { read_video_patch_settings(scratch.path()); }), "config_unsupported");
+}
+
 }  // namespace
 }  // namespace retain::framework

@@ -145,8 +145,36 @@ TEST_F(RecordTest, WrongMembersAreRefused) {
        {"3", "{}", R"({"conversations":{}})", R"({"conversations":[3]})", R"({"conversations":[{"from":"human"}]})",
         R"({"image":3,"conversations":[]})", R"({"image":[null],"conversations":[]})",
         R"({"image":"","conversations":[]})", R"({"image":"a\u0000b","conversations":[]})",
-        R"({"video":"v.mp4","conversations":[]})", R"({"id":[],"conversations":[]})"})
+        R"({"video":"v.mp4","conversations":[]})", R"({"video":[],"conversations":[]})",
+        R"({"video":[["a.png"],"b.png"],"conversations":[]})", R"({"video":["a.png",3],"conversations":[]})",
+        R"({"video":["a.png"],"fps":0,"conversations":[]})", R"({"video":["a.png"],"fps":[1,2],"conversations":[]})",
+        R"({"id":[],"conversations":[]})"})
     EXPECT_EQ(fault_of(write("a.json", std::string("[") + record + "]")).kind(), ErrorKind::data_invalid) << record;
+}
+
+TEST_F(RecordTest, VideosAreListsOfFrames) {
+  const std::string turns =
+      R"("conversations":[{"from":"human","value":"<video> or <video>?"},{"from":"gpt","value":"a"}])";
+  const auto two =
+      RecordSet::load(write("a.json", R"([{"video":[["a.png","b.png"],["c.png"]],"fps":[2,0.5],)" + turns + "}]"))
+          .at(0);
+  ASSERT_EQ(two.videos.size(), 2U);
+  EXPECT_THAT(two.videos[0].frames, testing::ElementsAre(folder_ / "a.png", folder_ / "b.png"));
+  EXPECT_EQ(two.videos[0].per_second, 2);
+  EXPECT_EQ(two.videos[1].per_second, 0.5);
+  EXPECT_THAT(two.pictures(), testing::ElementsAre(folder_ / "a.png", folder_ / "b.png", folder_ / "c.png"));
+  EXPECT_NO_THROW(validate_record(two, true));
+  const auto one = RecordSet::load(write("b.json", R"([{"video":["a.png","b.png"],)" + turns + "}]")).at(0);
+  EXPECT_EQ(one.videos.at(0).per_second, 24);
+  EXPECT_THROW(validate_record(one, true), Error) << "two placeholders, one video";
+  const auto none = RecordSet::load(write("c.json", "[{" + turns + "}]")).at(0);
+  EXPECT_NO_THROW(validate_record(none, true)) << "without videos the word is text";
+  try {
+    check_records(RecordSet::load(write("d.json", R"([{"video":[["a.png"],["c.png"]],)" + turns + "}]")), {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::data_missing_image);
+  }
 }
 
 TEST_F(RecordTest, MixturesDrawFromSeveralFiles) {

@@ -151,5 +151,33 @@ TEST(SampleBuilder, RefusalsNameTheRecord) {
             ErrorKind::data_no_answer);
 }
 
+TEST(SampleBuilder, VideosAreForModelsThatTakeThem) {
+  const auto record = [](const std::string& question, const json::value& frames) {
+    const json::value value{{"video", frames},
+                            {"conversations", json::array{json::object{{"from", "human"}, {"value", question}},
+                                                          json::object{{"from", "gpt"}, {"value", "two"}}}}};
+    return framework::parse_record(value, kModels / "records.json", 0, kModels / "images");
+  };
+  const json::array frames{"single.png", "pair0.png", "single.png"};
+  EXPECT_EQ(kind_of(record("No place for it", frames)), ErrorKind::data_image_count);
+  EXPECT_EQ(kind_of(record("<video>", json::array{"absent.png"})), ErrorKind::data_missing_image);
+  const std::filesystem::path next = kModels / "llava_next_rope3/hub";
+  const SampleBuilder none(next, read_config(next), LabelMode::clean);
+  EXPECT_THROW(none.training_sample(record("<video>", frames), Pictures::pixels), Error);
+
+  const LmmConfig config = read_config(kFamily / "hub");
+  const Sample sample = SampleBuilder(kFamily / "hub", config, LabelMode::clean)
+                            .training_sample(record("<video>\nWhat?", frames), Pictures::pixels);
+  ASSERT_EQ(sample.images.size(), 1U);
+  EXPECT_EQ(sample.images[0].frames, 3);
+  EXPECT_EQ(std::count(sample.ids.begin(), sample.ids.end(), *config.video_token), sample.images[0].tokens);
+  // LLaVA's own checkpoints have one id for all that is seen.
+  const LmmConfig original = read_config(kFamily / "orig");
+  const Sample same = SampleBuilder(kFamily / "orig", original, LabelMode::clean)
+                          .training_sample(record("<video>\nWhat?", frames), Pictures::pixels);
+  EXPECT_EQ(std::count(same.ids.begin(), same.ids.end(), original.image_token), sample.images[0].tokens);
+  EXPECT_TRUE(at::equal(same.images[0].pixels, sample.images[0].pixels));
+}
+
 }  // namespace
 }  // namespace retain::models
