@@ -58,6 +58,20 @@ TEST(TokenizeCommand, ShowsTheMaskOfRecords) {
   EXPECT_THAT(supervised(faithful.out), testing::EndsWith("A|.|<|im_end|>|Ċ|"));
 }
 
+TEST(TokenizeCommand, DumpsOneTokenALine) {
+  const std::string records = " --records " + (kFixtures / "records" / "ok.json").string() + " --dump";
+  const auto model = run_retain("tokenize --model " + (kFixtures / "models/llava_onevision/hub").string() + records);
+  ASSERT_EQ(model.status, 0) << model.err;
+  EXPECT_THAT(model.out, testing::HasSubstr(" 3 supervised (*)\n"));
+  EXPECT_THAT(model.out, testing::HasSubstr("     0     331   \"<|im_start|>\"\n"));
+  EXPECT_THAT(model.out, testing::HasSubstr("     333   \"<image>\"\n"));
+  EXPECT_THAT(model.out, testing::HasSubstr("     332 * \"<|im_end|>\"\n"));
+  // The template is the model's own.
+  const auto other = run_retain("tokenize --model " + (kFixtures / "models/llava_next_rope3/hub").string() + records);
+  ASSERT_EQ(other.status, 0) << other.err;
+  EXPECT_THAT(other.out, testing::HasSubstr("* \"<|eot_id|>\"\n"));
+}
+
 TEST(TokenizeCommand, RefusesWithOneMessage) {
   const auto refused = [](const std::string& arguments, const std::string& input, const std::string& kind) {
     const auto result = run_retain(arguments, input);
