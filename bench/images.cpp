@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pictures a second on one thread: decoding, resizing, and the whole way from bytes to tiles at the settings of
-// LLaVA-OneVision (384-pixel tiles, up to 6 × 6). bench/images.py measures Pillow and transformers on the same files.
+// Pictures a second on one thread: decoding, resizing, and the whole way from bytes to a tower's input with the
+// full-size settings of every kind of processor. bench/images.py measures Pillow and transformers on the same files.
 #include <benchmark/benchmark.h>
 
 #include <filesystem>
 #include <string>
 
 #include "framework/base/json.h"
+#include "framework/image/patches.h"
 #include "framework/image/processor.h"
 
 namespace retain::framework {
 namespace {
+
+constexpr std::int64_t kClipSide = 336;  // of LLaVA-1.5; the fixtures of these two classes are small
 
 std::filesystem::path picture(const std::string& name) {
   return std::filesystem::path(RETAIN_FIXTURES) / "images" / name;
@@ -21,17 +24,29 @@ std::vector<std::uint8_t> bytes_of(const std::string& name) {
   return {text.begin(), text.end()};
 }
 
-void decode(benchmark::State& state, const std::string& name) {
-  const std::vector<std::uint8_t> bytes = bytes_of(name);
-  for (auto _ : state) benchmark::DoNotOptimize(decode_image(bytes, name));
+void count(benchmark::State& state) {
   state.counters["images/s"] = benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
-void preprocess(benchmark::State& state, const std::string& name) {
+void decode(benchmark::State& state, const std::string& name) {
   const std::vector<std::uint8_t> bytes = bytes_of(name);
-  const ProcessorSettings settings = read_processor_settings(picture("processors/llava_onevision_full"));
-  for (auto _ : state) benchmark::DoNotOptimize(process_image(decode_image(bytes, name), settings));
-  state.counters["images/s"] = benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  for (auto _ : state) benchmark::DoNotOptimize(decode_image(bytes, name));
+  count(state);
+}
+
+void preprocess(benchmark::State& state, const std::string& processor, const std::string& name) {
+  const std::vector<std::uint8_t> bytes = bytes_of(name);
+  const std::filesystem::path folder = picture("processors") / processor;
+  if (makes_patches(folder)) {
+    const PatchSettings settings = read_patch_settings(folder);
+    for (auto _ : state) benchmark::DoNotOptimize(process_patches(decode_image(bytes, name), settings));
+  } else {
+    ProcessorSettings settings = read_processor_settings(folder);
+    if (settings.pinpoints.empty()) settings.size = settings.cut = kClipSide;
+    if (settings.pinpoints.empty() && settings.crop) settings.crop = kClipSide;
+    for (auto _ : state) benchmark::DoNotOptimize(process_image(decode_image(bytes, name), settings));
+  }
+  count(state);
 }
 
 void shrink(benchmark::State& state) {
@@ -47,12 +62,17 @@ BENCHMARK_CAPTURE(decode, wide_jpg, "wide.jpg");
 BENCHMARK_CAPTURE(decode, tall_palette_png, "tall_palette.png");
 BENCHMARK_CAPTURE(decode, photo_webp, "photo.webp");
 BENCHMARK(shrink)->Args({480, 640})->Args({768, 1024})->Args({3000, 4000});
-BENCHMARK_CAPTURE(preprocess, photo_jpg, "photo.jpg");
-BENCHMARK_CAPTURE(preprocess, wide_jpg, "wide.jpg");
-BENCHMARK_CAPTURE(preprocess, tall_palette_png, "tall_palette.png");
-BENCHMARK_CAPTURE(preprocess, rgb_png, "rgb.png");
 
 }  // namespace
 }  // namespace retain::framework
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  for (const std::string processor :
+       {"llava_onevision_full", "llava_next_full", "llava_padded", "clip_cropped", "patches_hub"})
+    for (const std::string name : {"photo.jpg", "wide.jpg", "tall_palette.png", "rgb.png"})
+      benchmark::RegisterBenchmark(("preprocess/" + processor + "/" + name).c_str(), retain::framework::preprocess,
+                                   processor, name);
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

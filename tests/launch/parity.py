@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`retain forward`, `retain generate` and `retain run` against the reference's figures: parity.py RETAIN RANKS TENSOR PIPELINE.
+"""`retain forward`, `retain generate` and `retain run` against the reference's figures:
+
+    parity.py RETAIN RANKS TENSOR PIPELINE
+    parity.py RETAIN --table        every model, naming and mesh, as the table of docs/models.md
 
 Fixtures: every folder of tests/fixtures/models (logits, losses, gradients, greedy tokens; ids and pixels of the processor) and
 tests/fixtures/run (eight optimizer steps under every recipe), made with transformers 5.23 in float32. Bounds are those measured
@@ -13,8 +16,10 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 import harness
 
-RETAIN, RANKS, TENSOR, PIPELINE = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+TABLE = sys.argv[2] == "--table"
+RETAIN, RANKS, TENSOR, PIPELINE = sys.argv[1], *((1, "1", "1") if TABLE else (int(sys.argv[2]), sys.argv[3], sys.argv[4]))
 MESH = ["--tensor", TENSOR, "--pipeline", PIPELINE]
+MESHES = [(1, 1, 1), (1, 1, 2), (1, 2, 1), (1, 2, 2), (2, 2, 2)]  # data, pipeline, tensor
 
 
 class Family:
@@ -25,7 +30,6 @@ class Family:
         self.cases = json.loads((folder / "manifest.json").read_text())["cases"]
         self.key_names = json.loads((folder / "key_names.json").read_text())
         self.namings = [n for n in ("hub", "hf", "orig") if list((folder / n).glob("*.safetensors"))]
-        self.model = folder / self.namings[0]
 
     def tensors(self, case, what):
         entry = self.cases[case][what]
@@ -44,14 +48,14 @@ def write_records(case, folder):
     return path
 
 
-def check_logits(report, family, name, found):
-    """Rows of the reference are [sample, position] pairs of a right-padded batch, flattened."""
+def check_logits(report, family, name, found, first=0):
+    """Rows of the reference are [sample, position] pairs of a right-padded batch, flattened; its samples are found from `first` on."""
     expected = family.tensors(name, "expected")
     (_, rows), (shape, logits) = expected["logits_row_index"], expected["logits_rows"]
     width = expected["logits_logsumexp"][0][1]
     for i, row in enumerate(rows):
         sample, position = divmod(row, width)
-        size, values = found[f"{sample}.logits"]
+        size, values = found[f"{first + sample}.logits"]
         if position >= size[0]:
             continue  # padding
         for column in range(shape[1]):
@@ -88,7 +92,7 @@ def forward_case(report, family, name, naming, folder):
 
 
 def generate_case(report, family, name, folder):
-    done = harness.run(RETAIN, "generate", "--model", family.model, "--input", write_records(family.cases[name], folder),
+    done = harness.run(RETAIN, "generate", "--model", family.folder / family.namings[0], "--input", write_records(family.cases[name], folder),
                        "--max-new-tokens", 20, "--ignore-eos", *MESH, ranks=RANKS)
     shape, tokens = family.tensors(name, "generate")["new_tokens"]
     for index, line in enumerate(done.stdout.splitlines()):
@@ -132,13 +136,67 @@ path = "store"
 
 
 NAMED = ["sa_proj", "sa_qkv", "mlp", "mlp_gate_up", "llm", "vision", "projector", "vision_projector", "full"]
-result = harness.Report()
-with tempfile.TemporaryDirectory() as scratch:
+
+
+def all_cases(report, family, naming, folder):
+    """Every case of one model, naming and mesh in three commands: logits and losses, gradients, greedy tokens."""
+    folder = pathlib.Path(folder)
+    records = [line for name in family.cases for line in write_records(family.cases[name], folder).read_text().splitlines()]
+    (folder / "all.jsonl").write_text("\n".join(records) + "\n")
+    common = ["--model", family.folder / naming, "--input", folder / "all.jsonl", *MESH]
+    harness.run(RETAIN, "forward", "--out", folder / "all.safetensors", *common, ranks=RANKS)
+    found = harness.read_safetensors(folder / "all.safetensors")
+    done = harness.run(RETAIN, "generate", "--max-new-tokens", 20, "--ignore-eos", *common, ranks=RANKS)
+    answers = [json.loads(line)["ids"] for line in done.stdout.splitlines()]
+    first = 0
+    for name, case in family.cases.items():
+        count = len(case["conversations"])
+        check_logits(report, family, name, found, first)
+        if count == 1:
+            report.near(f"{family.name}: loss", found[f"{first}.loss"][1][0], case["loss"], 1e-5, name)
+        shape, tokens = family.tensors(name, "generate")["new_tokens"]
+        for i in range(count):
+            report.check(answers[first + i] == list(tokens[i * shape[1]:(i + 1) * shape[1]]), f"{name}: tokens of {i}")
+        first += count
+        if case["grads"]:
+            forward_case(report, family, name, naming, folder)
+
+
+def print_table(folder):
+    global RANKS, MESH
+    print("| Model | naming | data × pipeline × tensor | logits | loss | gradients | gradient norms | greedy tokens |")
+    print("|---|---|---|---|---|---|---|---|")
+    failures = 0
+    for manifest in sorted(harness.MODELS.glob("*/manifest.json")):
+        family = Family(manifest.parent)
+        for naming in family.namings:
+            for data, pipeline, tensor in MESHES:
+                RANKS, MESH = data * pipeline * tensor, ["--tensor", str(tensor), "--pipeline", str(pipeline)]
+                report = harness.Report()
+                all_cases(report, family, naming, folder)
+                cells = [f"{value:.1e}" for value in (report.largest.get(f"{family.name}: {what}", float("nan")) for what in
+                                                      ("logits", "loss", "gradients, relative", "gradient norms, relative"))]
+                failures += len(report.failures)
+                for message in report.failures[:5]:
+                    print("FAILED", family.name, naming, message, file=sys.stderr)
+                tokens = "equal" if not any("tokens of" in failure for failure in report.failures) else "differ"
+                print(f"| `{family.name}` | `{naming}` | {data} × {pipeline} × {tensor} |", " | ".join(cells), f"| {tokens} |", flush=True)
+    return failures
+
+
+def compare(folder):
+    result = harness.Report()
     for manifest in sorted(harness.MODELS.glob("*/manifest.json")):
         one = Family(manifest.parent)
         for case_name in one.cases:
             for tensor_naming in one.namings if RANKS == 1 else one.namings[:1]:
-                forward_case(result, one, case_name, tensor_naming, scratch)
-            generate_case(result, one, case_name, scratch)
-    run_steps(result, scratch)
-result.end()
+                forward_case(result, one, case_name, tensor_naming, folder)
+            generate_case(result, one, case_name, folder)
+    run_steps(result, folder)
+    result.end()
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    if TABLE:
+        sys.exit(1 if print_table(scratch) else 0)
+    compare(scratch)
