@@ -6,8 +6,10 @@
 #include <unicode/edits.h>
 #include <unicode/normalizer2.h>
 #include <unicode/stringpiece.h>
+#include <unicode/uniset.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "framework/base/error.h"
@@ -15,7 +17,7 @@
 namespace retain::framework {
 namespace {
 
-const icu::Normalizer2& instance_of(UnicodeForm form) {
+const icu::Normalizer2& plain_form(UnicodeForm form) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* instance = nullptr;
   switch (form) {
@@ -38,6 +40,26 @@ const icu::Normalizer2& instance_of(UnicodeForm form) {
                                 u_errorName(status),
                                 "install the ICU data that belongs to this build's libicuuc"});
   return *instance;
+}
+
+/// The reference's tables (the unicode-normalization crate that the tokenizers library has) end with Unicode 9: characters
+/// that came later have no order among marks there and never change.
+icu::UnicodeSet known_characters() {
+  UErrorCode status = U_ZERO_ERROR;
+  icu::UnicodeSet known(icu::UnicodeString::fromUTF8("[:age=9.0:]"), status);
+  if (U_FAILURE(status)) throw Error(ErrorKind::io, "ICU's table of character ages cannot be loaded");
+  known.freeze();
+  return known;
+}
+
+const icu::Normalizer2& instance_of(UnicodeForm form) {
+  static const icu::UnicodeSet known = known_characters();
+  static const std::array<icu::FilteredNormalizer2, 4> forms{
+      icu::FilteredNormalizer2(plain_form(UnicodeForm::nfc), known),
+      icu::FilteredNormalizer2(plain_form(UnicodeForm::nfd), known),
+      icu::FilteredNormalizer2(plain_form(UnicodeForm::nfkc), known),
+      icu::FilteredNormalizer2(plain_form(UnicodeForm::nfkd), known)};
+  return forms[static_cast<std::size_t>(form)];
 }
 
 /// Whether every character is unchanged by `form`, from the bytes alone: ASCII always, and below U+0300 (lead byte

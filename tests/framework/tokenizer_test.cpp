@@ -148,6 +148,14 @@ TEST(Tokenizer, LongWordsAreMergedAsShortOnesAre) {
             std::vector<std::int64_t>(once.begin(), once.begin() + 1));
 }
 
+TEST(Tokenizer, MarksYoungerThanTheReferencesTablesKeepTheirPlaces) {
+  const auto tokenizer = Tokenizer::load(std::filesystem::path(RETAIN_FIXTURES) / "tokenizers" / "qwen");
+  // U+0C3C (Unicode 14, class 7) after U+0952 (class 220): as old as both are, they would change places.
+  const std::string young = "a\xE0\xA5\x92\xE0\xB0\xBC", old = "a\xE0\xA5\x92\xE0\xA4\xBC";
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(young), false), young);
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(old), false), "a\xE0\xA4\xBC\xE0\xA5\x92");
+}
+
 TEST(Tokenizer, RefusesTextThatIsNotUtf8) {
   const auto tokenizer = Tokenizer::load(kTokenizers / "qwen");
   for (const std::string text : {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80", "12345678\x80", "\xf4\x90\x80\x80"}) {
