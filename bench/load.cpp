@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loading a rank's share of a model against reading the same bytes plainly, in one run, from a cold cache:
+// Loading the ranks' shares of a model against reading as many bytes plainly, in one run, from a cold cache:
 //
-//     bench_load MODEL [--tensor N] [--pipeline N] [--rounds N]
+//     [mpirun -np N] bench_load MODEL [--pipeline N] [--rounds N]
 //
-// Rank (0, 0) of that mesh, one process. Between measurements the page cache forgets the files. "direct" reads the
-// shard files from their beginning with O_DIRECT in blocks of 8 MiB into one buffer, as many bytes as the share has;
-// "plain" does so through the page cache; "load" is models::load_parameters with its check for NaN and infinity.
+// The ranks, all on one node, are the tensor ranks of the first of --pipeline stages. Between measurements the page
+// cache forgets the files. "direct": each rank reads as many bytes as its share has, a stretch of its own of the files,
+// with O_DIRECT in blocks of 8 MiB into one buffer; "plain": the same through the page cache; "load":
+// models::load_parameters with its check for NaN and infinity.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "framework/base/error.h"
@@ -23,6 +25,7 @@
 #include "models/lmm/table.h"
 #include "models/weights/directory_source.h"
 #include "models/weights/load.h"
+#include "parallel/comm/mpi_session.h"
 
 namespace {
 
@@ -60,11 +63,15 @@ void forget(const std::vector<fs::path>& files) {
   }
 }
 
-void read_plainly(const std::vector<fs::path>& files, std::int64_t bytes, int flags) {
+/// `bytes` of the files, one after another, from `first` on.
+void read_plainly(const std::vector<fs::path>& files, std::int64_t first, std::int64_t bytes, int flags) {
   const std::unique_ptr<void, decltype(&std::free)> block(std::aligned_alloc(4096, kBlock), &std::free);
   for (const fs::path& path : files) {
+    const auto size = static_cast<std::int64_t>(fs::file_size(path));
+    const std::int64_t skipped = std::min(first, size);
+    first -= skipped;
     const File file(path, flags);
-    for (std::int64_t at = 0; bytes > 0; at += kBlock) {
+    for (std::int64_t at = skipped / kBlock * kBlock; bytes > 0 && at < size; at += kBlock) {
       const ssize_t count = ::pread(file.number(), block.get(), kBlock, at);
       if (count < 0) throw framework::Error(framework::ErrorKind::io, "cannot read " + path.string());
       bytes -= count;
@@ -73,9 +80,15 @@ void read_plainly(const std::vector<fs::path>& files, std::int64_t bytes, int fl
   }
 }
 
-double seconds_of(const std::function<void()>& work) {
+/// From a cold cache, until the last rank is done.
+double seconds_of(parallel::Communicator& world, const std::vector<fs::path>& files,
+                  const std::function<void()>& work) {
+  world.barrier();
+  if (world.rank() == 0) forget(files);
+  world.barrier();
   const auto start = std::chrono::steady_clock::now();
   work();
+  world.barrier();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -84,32 +97,35 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void compare(const fs::path& model, int tensor, int pipeline, int rounds) {
+void compare(parallel::Communicator& world, const fs::path& model, int pipeline, int rounds) {
   const models::LmmConfig config = models::read_config(model);
   const auto partition = models::partition_for(config, pipeline);
-  const auto table = models::build_table(config, tensor, partition, config.stored_dtype);
+  const auto table = models::build_table(config, world.size(), partition, config.stored_dtype);
   const std::vector<fs::path> shards = shards_of(model);
-  std::int64_t share = 0;
+  std::vector<std::int64_t> shares(static_cast<std::size_t>(world.size()));
   for (const parallel::ParameterSpec& row : table.rows())
-    if (row.held_by(0)) share += framework::elements_of(row.local_shape(0)) * framework::size_of(row.dtype);
+    for (int rank = 0; rank < world.size() && row.held_by(0); ++rank)
+      shares[static_cast<std::size_t>(rank)] +=
+          framework::elements_of(row.local_shape(rank)) * framework::size_of(row.dtype);
+  const auto own = shares.begin() + world.rank();
+  const std::int64_t share = *own, first = std::accumulate(shares.begin(), own, std::int64_t{0});
 
   std::vector<double> direct, plain, load;
   for (int round = 0; round < rounds; ++round) {
-    forget(shards);
-    direct.push_back(seconds_of([&] { read_plainly(shards, share, O_DIRECT); }));
-    forget(shards);
-    plain.push_back(seconds_of([&] { read_plainly(shards, share, 0); }));
-    forget(shards);
-    load.push_back(seconds_of([&] {
+    direct.push_back(seconds_of(world, shards, [&] { read_plainly(shards, first, share, O_DIRECT); }));
+    plain.push_back(seconds_of(world, shards, [&] { read_plainly(shards, first, share, 0); }));
+    load.push_back(seconds_of(world, shards, [&] {
       const models::DirectorySource source(model, config);
-      const auto held = models::load_parameters(source, table, 0, 0, {.check_finite = true});
+      const auto held = models::load_parameters(source, table, world.rank(), 0, {.check_finite = true});
       if (source.bytes_read() != share || held.all().empty())
         throw framework::Error(framework::ErrorKind::internal, "loading read other bytes than the share's");
     }));
   }
-  const double mebibytes = static_cast<double>(share) / 1048576.0;
-  std::printf("share of rank 0 of tensor %d x pipeline %d: %.0f MiB, %d rounds, medians\n", tensor, pipeline, mebibytes,
-              rounds);
+  if (world.rank() != 0) return;
+  const double mebibytes =
+      static_cast<double>(std::accumulate(shares.begin(), shares.end(), std::int64_t{0})) / 1048576.0;
+  std::printf("%d tensor rank(s), first of %d pipeline stage(s): %.0f MiB, %d rounds, medians\n", world.size(),
+              pipeline, mebibytes, rounds);
   for (const auto& [name, times] : {std::pair{"direct", direct}, {"plain", plain}, {"load", load}})
     std::printf("%-8s %7.2f s  %6.0f MiB/s  %3.0f %% of direct, %3.0f %% of plain\n", name, median(times),
                 mebibytes / median(times), 100 * median(direct) / median(times), 100 * median(plain) / median(times));
@@ -120,18 +136,17 @@ void compare(const fs::path& model, int tensor, int pipeline, int rounds) {
 int main(int argc, char** argv) {
   CLI::App app("Loading against plain reading");
   std::string model;
-  int tensor = 1, pipeline = 1, rounds = 3;
+  int pipeline = 1, rounds = 3;
   app.add_option("model", model, "Model directory")->required();
-  app.add_option("--tensor", tensor)->check(CLI::PositiveNumber);
   app.add_option("--pipeline", pipeline)->check(CLI::PositiveNumber);
   app.add_option("--rounds", rounds)->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
   framework::keep_freed_pages();
+  parallel::MpiSession mpi(&argc, &argv);
   try {
-    compare(model, tensor, pipeline, rounds);
-  } catch (const framework::Error& error) {
-    std::fprintf(stderr, "bench_load: %s\n", error.what());
-    return 1;
+    compare(*mpi.open_world({}), model, pipeline, rounds);
+  } catch (const std::exception& error) {
+    mpi.abort_all(error.what());
   }
   return 0;
 }

@@ -82,6 +82,15 @@ path = "store"
     return scratch / "store", records
 
 
+def name_in(naming, memory, names):
+    """A tensor's name; where key_names.json lacks a naming, by its rule for models of LLaVA's build."""
+    if naming in names or naming == "memory":
+        return names.get(naming, memory)
+    if naming == "hf":
+        return names["hub"].replace("vision_tower.vision_model.", "vision_tower.")
+    return memory.replace("model.vision_tower.", "model.vision_tower.vision_model.")
+
+
 def check_pair(source, target, folder, store, records, scratch):
     """Exports in one naming; returns a line of the table and whether all is well."""
     key_names = json.loads((folder / "key_names.json").read_text())
@@ -90,7 +99,7 @@ def check_pair(source, target, folder, store, records, scratch):
     before, after = raw_tensors(folder / source), raw_tensors(out)
     kept = changed = wrong = 0
     for memory, names in key_names.items():
-        found, expected = names.get(target, memory), names.get(source, memory)
+        found, expected = name_in(target, memory, names), name_in(source, memory, names)
         if expected not in before:
             continue  # a head that is tied to the embeddings
         trained = "language_model" in memory and any(f".{x}_proj." in memory for x in "qkv")
