@@ -159,6 +159,12 @@ std::vector<double> MergeView::changes(std::size_t model, const TensorInfo& tens
   return values;
 }
 
+std::int64_t MergeView::bytes_read() const {
+  std::int64_t bytes = base_->bytes_read();
+  for (const auto& model : models_) bytes += model->bytes_read();
+  return bytes;
+}
+
 void MergeView::read(const std::string& name, std::int64_t first, std::span<std::byte> out) const {
   base_->read(name, first, out);
   if (!changed(name)) return;

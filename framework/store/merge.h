@@ -50,6 +50,7 @@ class MergeView : public TensorSource {
 
   const std::vector<TensorInfo>& tensors() const override { return base_->tensors(); }
   void read(const std::string& name, std::int64_t first, std::span<std::byte> out) const override;
+  std::int64_t bytes_read() const override;
   /// Tensors that some model changed.
   bool changed(const std::string& name) const { return thresholds_.contains(name); }
 
