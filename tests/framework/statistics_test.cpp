@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Statistics against numpy's and scipy's figures (tests/reference/make_statistics_cases.py), and against what must hold.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "framework/base/json.h"
+#include "framework/base/random.h"
+#include "framework/statistics/bootstrap.h"
+#include "framework/statistics/correlation.h"
+#include "framework/statistics/mcnemar.h"
+#include "framework/statistics/moments.h"
+#include "framework/statistics/recovery.h"
+#include "framework/statistics/transfer.h"
+
+namespace retain::framework {
+namespace {
+
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+
+json::array cases(const char* kind) { return read_json(std::string(RETAIN_FIXTURES) + "/statistics/cases.json").at(kind).as_array(); }
+
+std::vector<double> numbers(const json::value& value) { return json::value_to<std::vector<double>>(value); }
+
+TEST(Moments, EqualNumpys) {
+  for (const json::value& c : cases("moments")) {
+    std::vector<double> values = numbers(c.at("values"));
+    values.insert(values.begin() + 1, kNothing);
+    const Moments found = moments(values);
+    EXPECT_EQ(found.count, static_cast<std::int64_t>(values.size()) - 1);
+    EXPECT_NEAR(found.mean, c.at("mean").to_number<double>(), 1e-12);
+    EXPECT_NEAR(found.deviation, c.at("deviation").to_number<double>(), 1e-12);
+  }
+  EXPECT_TRUE(std::isnan(moments({}).mean));
+  EXPECT_TRUE(std::isnan(moments(std::vector<double>{1}).deviation));
+}
+
+TEST(Bootstrap, BoundsLieAmongNumpysQuantiles) {
+  for (const json::value& c : cases("bootstrap")) {
+    std::vector<Stratum> strata;
+    for (const json::value& s : c.at("strata").as_array()) strata.push_back({numbers(s.at("values")), s.at("weight").to_number<double>()});
+    const Interval found = bootstrap(strata, {.resamples = 10000, .seed = 3});
+    EXPECT_NEAR(found.estimate, c.at("estimate").to_number<double>(), 1e-12);
+    const std::vector<double> low = numbers(c.at("low")), high = numbers(c.at("high"));
+    EXPECT_GE(found.low, low[0] - 1e-12);
+    EXPECT_LE(found.low, low[1] + 1e-12);
+    EXPECT_GE(found.high, high[0] - 1e-12);
+    EXPECT_LE(found.high, high[1] + 1e-12);
+    const Interval again = bootstrap(strata, {.resamples = 10000, .seed = 3});
+    EXPECT_EQ(found.low, again.low);
+    EXPECT_EQ(found.high, again.high);
+  }
+}
+
+TEST(Bootstrap, HoldsTheTruthAboutAsOftenAsItSays) {
+  Random random(11, "test/coverage");
+  int held = 0;
+  for (std::uint64_t trial = 0; trial < 400; ++trial) {
+    Stratum stratum{std::vector<double>(120), 1};
+    for (double& value : stratum.values) value = random.uniform() < 0.3 ? 1 : 0;
+    const Interval found = bootstrap({stratum}, {.resamples = 400, .seed = trial});
+    held += found.low <= 0.3 && 0.3 <= found.high;
+  }
+  EXPECT_NEAR(held / 400.0, 0.94, 0.035);
+}
+
+TEST(Bootstrap, RefusesWhatIsNone) {
+  EXPECT_FALSE(bootstrap({}).known());
+  EXPECT_FALSE(bootstrap({{{kNothing}, 1}}).known());
+  EXPECT_THROW(bootstrap({{{1}, 1}}, {.level = 1}), Error);
+  EXPECT_THROW(bootstrap({{{1}, 1}}, {.resamples = 5}), Error);
+  EXPECT_THROW(paired_differences(std::vector<double>{1}, std::vector<double>{}), Error);
+}
+
+TEST(McNemar, EqualsScipysBinomialTest) {
+  for (const json::value& c : cases("mcnemar")) {
+    const double p = c.at("p").to_number<double>();
+    EXPECT_NEAR(mcnemar(c.at("first").to_number<std::int64_t>(), c.at("second").to_number<std::int64_t>()).p / p, 1, 1e-9);
+  }
+  const McNemar found = mcnemar(std::vector<double>{1, 1, 0, 0.6, kNothing}, std::vector<double>{1, 0, 1, 0.2, 1});
+  EXPECT_EQ(found.first_only, 2);
+  EXPECT_EQ(found.second_only, 1);
+}
+
+TEST(Correlation, EqualsScipys) {
+  for (const json::value& c : cases("correlation")) {
+    const std::vector<double> x = numbers(c.at("x")), y = numbers(c.at("y"));
+    const auto compare = [&](const Interval& found, const char* name) {
+      const std::vector<double> expected = numbers(c.at(name));
+      EXPECT_NEAR(found.estimate, expected[0], 1e-12) << name;
+      ASSERT_EQ(found.known(), std::abs(expected[0]) < 1) << name;
+      if (!found.known()) return;
+      EXPECT_NEAR(found.low, expected[1], 1e-9) << name;
+      EXPECT_NEAR(found.high, expected[2], 1e-9) << name;
+    };
+    compare(pearson(x, y), "pearson");
+    compare(spearman(x, y), "spearman");
+    EXPECT_EQ(ranks(x), numbers(c.at("ranks")));
+  }
+  EXPECT_TRUE(std::isnan(pearson(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3}).estimate));
+  EXPECT_THROW(pearson(std::vector<double>{1}, std::vector<double>{}), Error);
+}
+
+TEST(Recovery, GivesBackLevelByLevel) {
+  const std::vector<Drop> drops = recovery(std::vector<double>{0.8, 0.5, 0.6, kNothing, 0.7, 0.65});
+  ASSERT_EQ(drops.size(), 2U);
+  EXPECT_EQ(drops[0].stage, 1U);
+  EXPECT_NEAR(drops[0].size, 0.3, 1e-12);
+  EXPECT_NEAR(drops[0].lost, 0.1, 1e-12);
+  ASSERT_EQ(drops[0].returns.size(), 2U);
+  EXPECT_EQ(drops[0].returns[1].stage, 4U);
+  EXPECT_NEAR(drops[0].returns[1].amount, 0.1, 1e-12);
+  EXPECT_NEAR(drops[1].lost, 0.05, 1e-12);
+  EXPECT_NEAR(sum_of(drops).share(), 0.2 / 0.35, 1e-12);
+}
+
+TEST(Recovery, LossesAddUpToMaximumMinusEnd) {
+  Random random(5, "test/recovery");
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<double> series(static_cast<std::size_t>(1 + random.below(12)));
+    for (double& value : series) value = random.uniform();
+    const std::vector<Drop> drops = recovery(series);
+    EXPECT_NEAR(sum_of(drops).lost, *std::max_element(series.begin(), series.end()) - series.back(), 1e-12);
+    for (const Drop& drop : drops) {
+      double whole = drop.lost;
+      for (const Return& part : drop.returns) whole += part.amount;
+      EXPECT_NEAR(whole, drop.size, 1e-12);
+    }
+  }
+}
+
+TEST(Transfer, FollowsTheDefinitions) {
+  const TransferMeasures found = transfer({{0.1, 0.2, 0.0}, {0.9, 0.3, 0.1}, {0.95, 0.8, 0.2}, {0.5, 0.6, 0.7}});
+  EXPECT_NEAR(found.learning, (0.8 + 0.6 + 0.7) / 3, 1e-12);
+  EXPECT_NEAR(found.forgetting, (-0.4 - 0.2) / 3, 1e-12);
+  EXPECT_NEAR(found.overall, (0.4 + 0.4 + 0.7) / 3, 1e-12);
+  EXPECT_NEAR(found.maximum_forgetting, (0.45 + 0.2) / 2, 1e-12);
+  EXPECT_NEAR(found.backward_transfer, (-0.4 - 0.2) / 2, 1e-12);
+  EXPECT_NEAR(found.forward_transfer, (0.1 + 0.2) / 2, 1e-12);
+  EXPECT_TRUE(std::isnan(transfer({{0.1}, {0.9}}).backward_transfer));
+  EXPECT_THROW(transfer({{0.1, 0.2}}), Error);
+}
+
+}  // namespace
+}  // namespace retain::framework
