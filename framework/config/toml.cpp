@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/config/toml.h"
 
+#include <algorithm>
 #include <sstream>
 #include <utility>
 
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 #include "framework/config/nearest.h"
+#include "framework/config/toml_text.h"
 
 namespace retain::framework {
 namespace {
@@ -39,10 +41,11 @@ void apply_override(toml::table& document, const std::string& assignment) {
   std::string value = assignment.substr(equals + 1);
   toml::table parsed;
   try {
-    parsed = toml::parse("value = " + value, kOverride);
+    if (!stray_character(value)) parsed = toml::parse("value = " + value, kOverride);
   } catch (const toml::parse_error&) {
-    parsed.insert("value", value);
+    parsed.clear();
   }
+  if (!parsed.contains("value")) parsed.insert("value", value);
   toml::node* node = &document;
   std::istringstream keys(assignment.substr(0, equals));
   std::vector<std::string> parts;
@@ -221,6 +224,11 @@ ConfigFile ConfigFile::parse(std::string_view text, const std::string& name, con
   ConfigFile file;
   file.name_ = name;
   file.folder_ = std::filesystem::path(name).parent_path();
+  if (const auto at = stray_character(text))
+    throw Error(ErrorKind::config_invalid,
+                {name + ":" + std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(*at), '\n')) +
+                     " has a character beyond ASCII outside quotes",
+                 "ASCII keys and values, or quotes around others", "", "put the text between quotes"});
   try {
     file.document_ = std::make_shared<toml::table>(toml::parse(text, name));
   } catch (const toml::parse_error& failure) {

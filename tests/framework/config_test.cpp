@@ -60,6 +60,17 @@ TEST(Config, SyntaxErrorsNameThePlace) {
   EXPECT_NE(refusal([] { ConfigFile::parse("a = 1\nb = [1,\n", "e.toml"); }).find("e.toml:"), std::string::npos);
 }
 
+TEST(Config, CharactersBeyondAsciiStandInQuotesOnly) {
+  const auto text_of = [](const std::string& text) { return ConfigFile::parse(text, "x.toml", {}).root().text("a"); };
+  EXPECT_EQ(text_of("a = \"\u00e9\\\"\u00e9\" # \u00e9\n"), "\u00e9\"\u00e9");
+  EXPECT_EQ(text_of("\uFEFFa = '\u00e9'\n"), "\u00e9");
+  EXPECT_EQ(text_of("a = \"\"\"\u00e9\n\"\u00e9\"\"\"\"\"\n"), "\u00e9\n\"\u00e9\"\"");
+  EXPECT_EQ(text_of("a = '''\u00e9\n\\'''\n"), "\u00e9\n\\");
+  for (const char* bad : {"a = \u00e9\n", "\u00e9 = 1\n", "a = 'b' \u00a0\n", "a = 'b\n\u00e9 = 1'\n"})
+    EXPECT_THROW(text_of(bad), Error) << bad;
+  EXPECT_EQ(ConfigFile::parse("a = 'b'", "x.toml", {"a=\u00e9/f.json"}).root().text("a"), "\u00e9/f.json");
+}
+
 TEST(Nearest, FindsTyposAndNothingFar) {
   EXPECT_EQ(nearest("sa_porj", {"sa_proj", "mlp"}), "sa_proj");
   EXPECT_EQ(nearest("zzzzzz", {"sa_proj", "mlp"}), "");
