@@ -8,10 +8,11 @@ JOBS ?= $(shell nproc)
 export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
-.PHONY: help setup build test demo pretrain bench checks headers install clean
+.PHONY: help setup build test cluster demo pretrain bench checks headers install clean
 help:
 	@printf 'make demo       build, then teach the tiny world on 2 ranks and write report.html\n'
 	@printf 'make test       build, then run every test\n'
+	@printf 'make cluster    test on several hosts and under Slurm, both made on this machine (root)\n'
 	@printf 'make build      set up and build only (PRESET=release|dev|asan|cuda|bench)\n'
 	@printf 'make headers    check that every header compiles alone\n'
 	@printf 'make bench      build and run the benchmarks\n'
@@ -30,7 +31,11 @@ headers: build
 	@cmake --build --preset $(PRESET) -j $(JOBS) --target headers_framework headers_torch
 
 test: checks build
-	@ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error
+	@ctest --test-dir $(BUILD) -j $(JOBS) -LE cluster --output-on-failure --no-tests=error
+
+cluster: build
+	@tests/cluster/setup.sh
+	@ctest --test-dir $(BUILD) -L cluster --output-on-failure --no-tests=error
 
 demo pretrain: TARGETS := retain make_world
 demo: build

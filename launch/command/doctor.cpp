@@ -2,16 +2,16 @@
 // `retain doctor`: what this machine offers.
 #include <hdf5.h>
 #include <mpi.h>
-#include <sys/statvfs.h>
-
-#include <ATen/Parallel.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <iostream>
+#include <memory>
 #include <thread>
 
 #include "framework/base/json.h"
 #include "launch/command/commands.h"
+#include "launch/command/machine_checks.h"
 
 namespace retain::launch {
 namespace {
@@ -31,28 +31,29 @@ std::string mpi_version() {
   return std::string(text, static_cast<std::size_t>(length)).substr(0, std::string(text).find(','));
 }
 
-double free_gib(const char* folder) {
-  struct statvfs info {};
-  if (statvfs(folder, &info) != 0) return 0;
-  return static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize) / (1 << 30);
-}
-
-int run_doctor(const Session& session) {
-  const std::vector<std::string> hosts = session.world()->gather_text([] {
-    char name[256] = {};
-    gethostname(name, sizeof name - 1);
-    return std::string(name);
-  }());
+int run_doctor(const Session& session, const std::filesystem::path& folder) {
+  const std::vector<std::string> texts = session.world()->gather_text(to_text(place_of_this_rank()));
   if (!session.is_root()) return 0;
-  const unsigned cores = std::thread::hardware_concurrency();
-  const auto here = static_cast<unsigned>(std::count(hosts.begin(), hosts.end(), hosts.front()));
-  json::object report{{"ranks", session.world()->size()}, {"ranks_on_this_host", here}, {"cores", cores},
-                      {"threads_per_rank", at::get_num_threads()}, {"mpi", mpi_version()}, {"hdf5", hdf5_version()},
-                      {"torch", TORCH_VERSION}, {"free_gib_here", free_gib(".")}, {"free_gib_shared_memory", free_gib("/dev/shm")}};
+  std::vector<RankPlace> places;
+  for (const std::string& text : texts) places.push_back(place_from(text));
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  const auto here = std::count_if(places.begin(), places.end(),
+                                  [&](const RankPlace& place) { return place.host == places.front().host; });
+  json::object report{{"ranks", places.size()},
+                      {"ranks_on_this_host", here},
+                      {"processors", processors},
+                      {"processors_of_first_rank", places.front().cores.size()},
+                      {"threads_per_rank", places.front().threads},
+                      {"mpi", mpi_version()},
+                      {"hdf5", hdf5_version()},
+                      {"torch", TORCH_VERSION},
+                      {"folder", folder.string()},
+                      {"free_gib", free_gib(folder)},
+                      {"free_gib_shared_memory", free_gib("/dev/shm")}};
   json::array advice;
-  if (here * static_cast<unsigned>(at::get_num_threads()) > cores)
-    advice.emplace_back("more ranks × threads than cores: set OMP_NUM_THREADS to cores / ranks on the host");
-  if (free_gib("/dev/shm") < 0.25) advice.emplace_back("less than 256 MiB of shared memory: enlarge /dev/shm");
+  for (const std::string& line : advice_on_placement(places, processors)) advice.emplace_back(line);
+  for (const std::string& line : advice_on_system(folder, static_cast<int>(here), static_cast<int>(places.size())))
+    advice.emplace_back(line);
   report["advice"] = std::move(advice);
   std::cout << framework::pretty(report);
   return 0;
@@ -61,8 +62,11 @@ int run_doctor(const Session& session) {
 }  // namespace
 
 void add_doctor(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("doctor", "Say what this machine offers and what to mend");
-  command->callback([&action] { action = run_doctor; });
+  CLI::App* command = app.add_subcommand("doctor", "Say what this machine and launch offer and what to mend");
+  auto folder = std::make_shared<std::string>(".");
+  command->add_option("folder", *folder, "Where the store would lie");
+  command->callback(
+      [folder, &action] { action = [folder](const Session& session) { return run_doctor(session, *folder); }; });
 }
 
 }  // namespace retain::launch

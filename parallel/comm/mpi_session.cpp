@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <string>
@@ -24,6 +25,8 @@ namespace {
 constexpr int failure_code = 1;
 constexpr auto time_for_another_nodes_message = std::chrono::seconds(2);  // to reach and end a remote rank
 constexpr auto time_to_be_ended = std::chrono::seconds(5);
+constexpr unsigned time_to_finalise = 60;  // seconds; everything is done, but a host may be out of reach
+constexpr unsigned time_to_abort = 5;      // seconds; MPI_Abort asks the launcher, which may be out of reach
 
 int number_in(const char* variable) {
   const char* text = std::getenv(variable);
@@ -73,7 +76,10 @@ MpiSession::MpiSession(int* argc, char*** argv) {
 MpiSession::~MpiSession() {
   if (!initialised_here_ || std::uncaught_exceptions() > 0) return;
   board_.reset();
+  std::signal(SIGALRM, [](int) { std::_Exit(failure_code); });
+  ::alarm(time_to_finalise);
   MPI_Finalize();
+  ::alarm(0);
 }
 
 std::shared_ptr<Communicator> MpiSession::open_world(const WatchdogSettings& settings) {
@@ -96,6 +102,8 @@ void MpiSession::abort_all(std::string_view message) {
   } else {
     std::this_thread::sleep_for(time_to_be_ended);  // the rank that claimed the failure ends this one
   }
+  std::signal(SIGALRM, [](int) { std::_Exit(failure_code); });
+  ::alarm(time_to_abort);
   MPI_Abort(MPI_COMM_WORLD, failure_code);
   std::_Exit(failure_code);
 }

@@ -56,10 +56,11 @@ void NcclWork::wait() {
 }
 
 void NcclWork::give_up() const {
-  throw Error(ErrorKind::communication,
-              {operation_ + " did not finish within " + std::to_string(timeout_.count()) + " ms",
-               "every rank of the group to call it within that time", "at least one rank that has not",
-               "see the messages of the other ranks; if they are only slow, raise parallel.watchdog_seconds or --watchdog"});
+  throw Error(
+      ErrorKind::communication,
+      {operation_ + " did not finish within " + std::to_string(timeout_.count()) + " ms",
+       "every rank of the group to call it within that time", "at least one rank that has not",
+       "see the messages of the other ranks; if they are only slow, raise parallel.watchdog_seconds or --watchdog"});
 }
 
 }  // namespace retain::parallel

@@ -74,7 +74,10 @@ struct NodeBoard::Entry {
 std::shared_ptr<NodeBoard> NodeBoard::create() {
   int world_rank = 0;
   check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &world_rank), "MPI_Comm_rank");
-  const int first_of_node = nodes_of(MPI_COMM_WORLD)[static_cast<std::size_t>(world_rank)];
+  const std::vector<int> nodes = nodes_of(MPI_COMM_WORLD);
+  const int first_of_node = nodes[static_cast<std::size_t>(world_rank)];
+  const bool alone = std::all_of(nodes.begin(), nodes.end(), [&](int node) { return node == nodes.front(); });
+  auto notice = alone ? nullptr : std::make_unique<FailureNotice>(nodes);
   MpiComm node;
   check_mpi(MPI_Comm_split(MPI_COMM_WORLD, first_of_node, world_rank, node.out()), "MPI_Comm_split");
   int ranks = 0;
@@ -82,13 +85,14 @@ std::shared_ptr<NodeBoard> NodeBoard::create() {
   check_mpi(MPI_Comm_size(node.get(), &ranks), "MPI_Comm_size");
   check_mpi(MPI_Comm_rank(node.get(), &own), "MPI_Comm_rank");
   auto segment = SharedSegment::create(node.get(), sizeof(Header) + static_cast<std::size_t>(ranks) * sizeof(Entry));
-  auto board = std::make_shared<NodeBoard>(std::move(segment), ranks, own, world_rank);
+  auto board = std::make_shared<NodeBoard>(std::move(segment), std::move(notice), ranks, own, world_rank);
   check_mpi(MPI_Barrier(node.get()), "MPI_Barrier");
   return board;
 }
 
-NodeBoard::NodeBoard(std::unique_ptr<SharedSegment> segment, int entries, int own, int world_rank)
-    : segment_(std::move(segment)), entries_(entries), own_(own), world_rank_(world_rank) {
+NodeBoard::NodeBoard(std::unique_ptr<SharedSegment> segment, std::unique_ptr<FailureNotice> notice, int entries,
+                     int own, int world_rank)
+    : notice_(std::move(notice)), segment_(std::move(segment)), entries_(entries), own_(own), world_rank_(world_rank) {
   if (!segment_) return;
   entry(own_).world_rank = world_rank;
   write([](Status& status) { status.since_ms = now_ms(); });
@@ -162,13 +166,20 @@ std::string NodeBoard::status_of(int world_rank) const {
 }
 
 bool NodeBoard::claim_failure() {
-  if (!segment_) return true;
+  if (failed_rank() >= 0) return false;
   std::int32_t none = 0;
-  return header().failed_rank_plus_one.compare_exchange_strong(none, world_rank_ + 1);
+  if (segment_ && !header().failed_rank_plus_one.compare_exchange_strong(none, world_rank_ + 1)) return false;
+  if (notice_) notice_->send();
+  return true;
 }
 
 int NodeBoard::failed_rank() const {
-  return segment_ ? header().failed_rank_plus_one.load(std::memory_order_relaxed) - 1 : -1;
+  const int known = segment_ ? header().failed_rank_plus_one.load(std::memory_order_relaxed) - 1 : -1;
+  if (known >= 0 || !notice_) return known;
+  const int elsewhere = notice_->arrived();
+  std::int32_t none = 0;
+  if (elsewhere >= 0 && segment_) header().failed_rank_plus_one.compare_exchange_strong(none, elsewhere + 1);
+  return elsewhere;
 }
 
 }  // namespace retain::parallel

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "parallel/comm/descriptor.h"
+#include "parallel/comm/failure_notice.h"
 #include "parallel/comm/shared_segment.h"
 
 namespace retain::parallel {
@@ -15,7 +16,9 @@ class NodeBoard {
  public:
   /// Collective over all ranks of the job; MPI must be initialised.
   static std::shared_ptr<NodeBoard> create();
-  NodeBoard(std::unique_ptr<SharedSegment> segment, int entries, int own, int world_rank);
+  /// `notice`: to and from the ranks of other nodes; null when there is no other.
+  NodeBoard(std::unique_ptr<SharedSegment> segment, std::unique_ptr<FailureNotice> notice, int entries, int own,
+            int world_rank);
 
   int ranks_on_node() const noexcept { return entries_; }
   /// Whether world rank 0 is on this node.
@@ -31,9 +34,10 @@ class NodeBoard {
   /// host.
   std::string status_of(int world_rank) const;
 
-  /// True for the first rank of this node that calls it: that one reports the failure.
+  /// True for the first rank of this node that calls it, unless another node told of a failure before: that one reports
+  /// the failure, and the other nodes are told.
   bool claim_failure();
-  /// World rank that claimed the failure, or -1.
+  /// World rank whose failure this node knows of, or -1.
   int failed_rank() const;
 
  private:
@@ -45,6 +49,7 @@ class NodeBoard {
   void write(Change change);
   void record(bool waiting, const Descriptor& descriptor, std::string_view group);
 
+  std::unique_ptr<FailureNotice> notice_;
   std::unique_ptr<SharedSegment> segment_;  // null when this node offers no shared memory: nothing is known of peers
   int entries_;
   int own_;

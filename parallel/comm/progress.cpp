@@ -127,12 +127,13 @@ void Progress::give_up(Operation& operation, const Group& group) const {
     const int world_rank = group.world_ranks.at(static_cast<std::size_t>(member));
     absent += "\n    rank " + std::to_string(world_rank) + " did not arrive: " + board_->status_of(world_rank);
   }
-  throw Error(ErrorKind::communication,
-              {to_string(operation.descriptor()) + " in " + to_string(group) + " made no progress for " +
-                   seconds_text(settings_.timeout),
-               "every rank of the group to call it within that time",
-               absent.empty() ? "all ranks arrived, but their data did not" : absent,
-               "see what the ranks named were doing; if they are only slow, raise parallel.watchdog_seconds or --watchdog"});
+  throw Error(
+      ErrorKind::communication,
+      {to_string(operation.descriptor()) + " in " + to_string(group) + " made no progress for " +
+           seconds_text(settings_.timeout),
+       "every rank of the group to call it within that time",
+       absent.empty() ? "all ranks arrived, but their data did not" : absent,
+       "see what the ranks named were doing; if they are only slow, raise parallel.watchdog_seconds or --watchdog"});
 }
 
 }  // namespace retain::parallel
