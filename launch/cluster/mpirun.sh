@@ -18,5 +18,17 @@ setsid mpirun --hostfile "$hostfile" -np "$ranks" "${placement[@]}" \
 job=$!
 asked=USR1
 trap 'kill -"$asked" "$job"; asked=TERM' TERM INT USR1
-while kill -0 "$job" 2>/dev/null; do wait "$job" || true; done
+# An mpirun that talks to a host out of reach can wait for a quarter of an hour after its ranks have ended.
+name=$(basename "${RETAIN:-retain}" | cut -c1-15)
+ranks_seen=no
+seconds_alone=0
+while kill -0 "$job" 2>/dev/null; do
+  sleep 1 &
+  wait $! || true
+  if pgrep -x -P "$job" "$name" > /dev/null; then
+    ranks_seen=yes seconds_alone=0
+  elif [ "$ranks_seen" = yes ] && [ $((seconds_alone += 1)) -ge 10 ]; then
+    kill -KILL "$job"
+  fi
+done
 wait "$job"

@@ -97,8 +97,11 @@ void MpiSession::abort_all(std::string_view message) {
   }
   if (board_->claim_failure()) {
     // When ranks of several nodes fail alike, the first rank's node speaks and ends the others before they do.
-    if (!board_->has_first_rank()) std::this_thread::sleep_for(time_for_another_nodes_message);
-    print(text);
+    const auto turn = std::chrono::steady_clock::now() + time_for_another_nodes_message;
+    while (!board_->has_first_rank() && !board_->failed_elsewhere() && std::chrono::steady_clock::now() < turn)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (!board_->failed_elsewhere()) print(text);
+    board_->tell_other_nodes();
   } else {
     std::this_thread::sleep_for(time_to_be_ended);  // the rank that claimed the failure ends this one
   }

@@ -165,12 +165,28 @@ std::string NodeBoard::status_of(int world_rank) const {
   return "on another host, its activity is not known here";
 }
 
+std::string NodeBoard::activity() const {
+  return segment_ ? entry(own_).status.activity.data() : "";
+}
+
+bool NodeBoard::knows(int world_rank) const {
+  for (int i = 0; segment_ && i < entries_; ++i)
+    if (entry(i).world_rank == world_rank) return true;
+  return false;
+}
+
 bool NodeBoard::claim_failure() {
   if (failed_rank() >= 0) return false;
   std::int32_t none = 0;
-  if (segment_ && !header().failed_rank_plus_one.compare_exchange_strong(none, world_rank_ + 1)) return false;
+  return !segment_ || header().failed_rank_plus_one.compare_exchange_strong(none, world_rank_ + 1);
+}
+
+bool NodeBoard::failed_elsewhere() const {
+  return notice_ && notice_->arrived() >= 0;
+}
+
+void NodeBoard::tell_other_nodes() {
   if (notice_) notice_->send();
-  return true;
 }
 
 int NodeBoard::failed_rank() const {

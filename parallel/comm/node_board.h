@@ -30,13 +30,20 @@ class NodeBoard {
   void leave();
   void describe(std::string_view activity);
 
+  /// What this rank said last that it is busy with.
+  std::string activity() const;
   /// "computing since 3.2 s, after barrier #4 of group 'world'; activity: step 12", or that the rank is on another
   /// host.
   std::string status_of(int world_rank) const;
+  /// Whether status_of() knows more of that rank than that it is elsewhere.
+  bool knows(int world_rank) const;
 
   /// True for the first rank of this node that calls it, unless another node told of a failure before: that one reports
-  /// the failure, and the other nodes are told.
+  /// the failure.
   bool claim_failure();
+  /// Whether a rank of another node has told that it failed; and telling the ranks of all other nodes.
+  bool failed_elsewhere() const;
+  void tell_other_nodes();
   /// World rank whose failure this node knows of, or -1.
   int failed_rank() const;
 

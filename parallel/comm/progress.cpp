@@ -18,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 using framework::Error;
 using framework::ErrorKind;
 
+constexpr Clock::duration time_for_those_who_know = std::chrono::seconds(3);
 constexpr int spins = 4000;  // about 100 microseconds, when every rank has a processor
 constexpr int yields = 200;
 constexpr auto shortest_sleep = std::chrono::microseconds(50);
@@ -123,14 +124,23 @@ void Progress::check_peers() const {
 
 void Progress::give_up(Operation& operation, const Group& group) const {
   std::string absent;
+  bool known = false;
   for (const int member : operation.missing()) {
     const int world_rank = group.world_ranks.at(static_cast<std::size_t>(member));
+    known = known || board_->knows(world_rank);
     absent += "\n    rank " + std::to_string(world_rank) + " did not arrive: " + board_->status_of(world_rank);
   }
+  // Ranks of a missing one's own node can say what it was doing: they speak first.
+  const auto turn = Clock::now() + (known ? Clock::duration::zero() : time_for_those_who_know);
+  while (Clock::now() < turn) {
+    check_peers();
+    std::this_thread::sleep_for(longest_sleep);
+  }
+  const std::string activity = board_->activity();
   throw Error(
       ErrorKind::communication,
       {to_string(operation.descriptor()) + " in " + to_string(group) + " made no progress for " +
-           seconds_text(settings_.timeout),
+           seconds_text(settings_.timeout) + (activity.empty() ? "" : " (" + activity + ")"),
        "every rank of the group to call it within that time",
        absent.empty() ? "all ranks arrived, but their data did not" : absent,
        "see what the ranks named were doing; if they are only slow, raise parallel.watchdog_seconds or --watchdog"});
