@@ -78,7 +78,7 @@ def main():
         begin = time.monotonic()
         harness.run(RETAIN, "-q", "run", experiment(folder, "undisturbed", 40), ranks=2, timeout=600)
         short = time.monotonic() - begin
-        epochs = max(40, int(40 * 100 / short))  # more than the limit leaves time for
+        epochs = max(40, int(40 * 80 / short))  # more than the limit leaves time for
         harness.run(RETAIN, "-q", "run", experiment(folder, "undisturbed-long", epochs), ranks=2, timeout=900)
         os.environ["SLURM_CONF"] = str(folder / "slurm" / "slurm.conf")
         os.environ.update(RETAIN=RETAIN, OMP_NUM_THREADS="1", OMPI_MCA_mpi_yield_when_idle="1")
