@@ -1,117 +1,158 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/report/html.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "framework/report/page_assets.h"
+#include "framework/report/samples.h"
 #include "framework/report/svg.h"
+#include "framework/report/tables.h"
 
 namespace retain::framework {
 namespace {
 
-constexpr const char* kStyle = R"(
-:root{--paper:#fff;--ink:#1b1f24;--soft:#667;--rule:#d8dde3;--c0:#0b62a4;--c1:#c2410c;--c2:#15803d;--c3:#7e22ce;--c4:#a16207;--c5:#be185d}
-@media (prefers-color-scheme:dark){:root{--paper:#14181d;--ink:#e6e9ed;--soft:#9aa4b0;--rule:#343b44;--c0:#6cb4ee;--c1:#f59e6b;--c2:#7bd88f;--c3:#c9a0f5;--c4:#e3c05c;--c5:#f28ab8}}
-body{background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}p.note{color:var(--soft)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}
-td.heat{background:color-mix(in srgb,var(--c0) calc(var(--v)*60%),transparent)}
-svg{width:100%;height:auto;max-width:46rem}svg .grid{stroke:var(--rule)}svg .zero{stroke:var(--soft)}
-svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .t{font-size:14px;font-weight:600}svg .l{fill:var(--soft)}
-svg .line{fill:none;stroke-width:2}
-svg .s0{fill:var(--c0)}svg .s1{fill:var(--c1)}svg .s2{fill:var(--c2)}svg .s3{fill:var(--c3)}svg .s4{fill:var(--c4)}svg .s5{fill:var(--c5)}
-svg .d0{stroke:var(--c0)}svg .d1{stroke:var(--c1);stroke-dasharray:7 3}svg .d2{stroke:var(--c2);stroke-dasharray:2 3}
-svg .d3{stroke:var(--c3);stroke-dasharray:9 3 2 3}svg .d4{stroke:var(--c4);stroke-dasharray:4 4}svg .d5{stroke:var(--c5);stroke-dasharray:1 3}
-)";
+std::string framed(const std::string& svg) { return "<div class=\"scroll\">" + svg + "</div>\n"; }
 
-std::string format(const char* pattern, double value) {
-  if (std::isnan(value)) return "–";
-  char text[64];
-  std::snprintf(text, sizeof text, pattern, value);
-  return text;
+/// Deviation over seeds where there are several; else the interval over samples of the one branch.
+Interval bar_of(const Moments& moments, const Interval& single) {
+  if (moments.count > 1) return {moments.mean, moments.mean - moments.deviation, moments.mean + moments.deviation};
+  return single.known() ? single : without_interval(moments.mean);
 }
 
-std::string cell(double value, const char* pattern, const std::string& attributes = "") {
-  return "<td" + attributes + " data-value=\"" + format("%.17g", value) + "\">" + format(pattern, value) + "</td>";
-}
-
-std::string measures_section(const Study& study) {
-  std::string html = "<h2>Learning and forgetting</h2><div class=\"scroll\"><table id=\"measures\"><thead><tr><th>recipe</th><th>trained parameters</th>"
-                     "<th>Target Learning</th><th>Target Forgetting</th><th>Target Overall</th><th>Held-out Forgetting</th></tr></thead><tbody>";
-  for (const StudyBranch& branch : study.branches) {
-    const Measures m = measure(study, branch);
-    html += "<tr><td>" + escape_html(branch.recipe) + "</td>" + cell(static_cast<double>(branch.trained), "%.0f") + cell(m.target_learning, "%+.1f") +
-            cell(m.target_forgetting, "%+.1f") + cell(m.target_overall, "%+.1f") + cell(m.held_out_forgetting, "%+.1f") + "</tr>";
+std::string trade_off(const Report& report) {
+  Chart chart{"Learning against forgetting", "Target Learning (points)", "Held-out change (points)", {}, false, {}, true};
+  for (const RecipeGroup& group : report.groups) {
+    const BranchFigures& first = report.branches[group.members[0]];
+    const Interval x = bar_of(group.learning, first.learning), y = bar_of(group.held_out, first.held_out);
+    chart.series.push_back({group.name, {x.estimate}, {y.estimate}, {x.low}, {x.high}, {y.low}, {y.high}});
   }
-  return html + "</tbody></table></div><p class=\"note\">Percentage points. Learning: a task's benchmark after its own stage against the base. Forgetting: "
-                "after the last stage against after its own. Overall: after the last stage against the base. Held-out: mean of the held-out "
-                "benchmarks after the last stage against the base. One run each unless said otherwise; no error bars can be given for a single seed.</p>";
+  return "<h2>The trade-off</h2>" + framed(to_svg(chart)) +
+         "<p class=\"note\">Bars: one standard deviation over seeds where a recipe has several, else the 95 % bootstrap interval over samples. Further right: more "
+         "learned; further up: less forgotten.</p>";
 }
 
-Chart trade_off(const Study& study) {
-  Chart chart{"Learning against forgetting", "Target Learning (points)", "Held-out change (points)", {}, false, {}};
-  for (const StudyBranch& branch : study.branches) {
-    const Measures m = measure(study, branch);
-    chart.series.push_back({branch.recipe, {m.target_learning}, {m.held_out_forgetting}});
-  }
-  return chart;
-}
-
-/// A figure of every stage, the base first, one line a recipe.
+/// A figure of every stage, the base first, one line a recipe; of one source and order.
 template <class Figure>
-Chart over_stages(const Study& study, const std::string& title, const std::string& label, const Figure& figure) {
-  Chart chart{title, "after stage", label, {"base"}, true, {}};
-  for (const StudyBranch& branch : study.branches) {
-    ChartSeries series{branch.recipe, {0}, {figure(study.base)}};
-    for (std::size_t i = 0; i < branch.stages.size(); ++i) {
-      if (chart.x_ticks.size() == i + 1) chart.x_ticks.push_back(branch.stages[i].task);
-      series.x.push_back(static_cast<double>(i + 1));
-      series.y.push_back(figure(branch.stages[i]));
+Chart over_stages(const Report& report, std::size_t source, const std::string& order, const std::string& title, const std::string& label, const Figure& figure) {
+  Chart chart{title, "after stage", label, {}, true, {}};
+  for (const RecipeGroup& group : report.groups) {
+    const StudyBranch& first = report.branch_of(report.branches[group.members[0]]);
+    if (group.source != source || first.order != order) continue;
+    if (chart.x_ticks.size() <= first.stages.size()) {
+      chart.x_ticks = {"base"};
+      for (const StudyPoint& stage : first.stages) chart.x_ticks.push_back(stage.task);
+    }
+    ChartSeries series{group.name, {}, {}};
+    for (std::size_t place = 0; place <= first.stages.size(); ++place) {
+      std::vector<double> values;
+      for (const std::size_t member : group.members) {
+        const StudyBranch& branch = report.branch_of(report.branches[member]);
+        if (place <= branch.stages.size()) values.push_back(figure(place == 0 ? report.sources[source].study.base : branch.stages[place - 1]));
+      }
+      const Interval bar = bar_of(moments(values), without_interval(NAN));
+      series.x.push_back(static_cast<double>(place));
+      series.y.push_back(bar.estimate);
+      series.y_low.push_back(bar.low);
+      series.y_high.push_back(bar.high);
     }
     chart.series.push_back(std::move(series));
   }
   return chart;
 }
 
-std::string matrix_row(const Study& study, const std::string& label, const StudyPoint& point) {
-  std::string html = "<tr><td>" + escape_html(label) + "</td>";
-  for (const StudyBenchmark& benchmark : study.benchmarks) {
-    const auto found = point.scores.find(benchmark.name);
-    const double score = found == point.scores.end() ? NAN : found->second;
-    html += cell(100 * score, "%.1f", std::isnan(score) ? "" : " class=\"heat\" style=\"--v:" + format("%.3f", score) + "\"");
-  }
-  return html + cell(100 * held_out_mean(study, point), "%.1f") + "</tr>";
+std::vector<std::string> orders_of(const Study& study) {
+  std::vector<std::string> orders;
+  for (const StudyBranch& branch : study.branches)
+    if (std::find(orders.begin(), orders.end(), branch.order) == orders.end()) orders.push_back(branch.order);
+  return orders;
 }
 
-std::string matrix_section(const Study& study) {
-  std::string html = "<h2>Every stage on every benchmark</h2><div class=\"scroll\"><table id=\"matrix\"><thead><tr><th>stage</th>";
-  for (const StudyBenchmark& benchmark : study.benchmarks)
-    html += "<th title=\"" + escape_html(benchmark.metric) + ", " + std::to_string(benchmark.samples) + " samples\">" + escape_html(benchmark.name) +
-            (benchmark.held_out() ? "" : " ◆") + "</th>";
-  html += "<th>held-out mean</th></tr></thead><tbody>" + matrix_row(study, "base", study.base);
-  for (const StudyBranch& branch : study.branches)
-    for (const StudyPoint& point : branch.stages) html += matrix_row(study, branch.recipe + " · " + point.task, point);
-  return html + "</tbody></table></div><p class=\"note\">Per cent of the samples right. ◆ marks a target; the others are held out.</p>";
+std::string curves(const Report& report, std::size_t source) {
+  const Study& study = report.sources[source].study;
+  std::string html;
+  for (const std::string& order : orders_of(study)) {
+    const std::string suffix = (order.empty() ? "" : ", " + order) + (report.sources.size() > 1 ? ", " + report.sources[source].label : "");
+    html += "<h2>Held-out skills over the curriculum" + escape_html(suffix) + "</h2>";
+    html += framed(to_svg(over_stages(report, source, order, "Mean of the held-out benchmarks", "per cent",
+                                      [&](const StudyPoint& point) { return 100 * held_out_mean(study, point); })));
+    for (const auto& [name, value] : study.base.probes)
+      html += "<h2>Drift of the output: " + escape_html(name + suffix) + "</h2>" +
+              framed(to_svg(over_stages(report, source, order, "Teacher-forced probability of number tokens on captions", "probability", [&](const StudyPoint& point) {
+                const auto found = point.probes.find(name);
+                return found == point.probes.end() ? NAN : found->second;
+              })));
+  }
+  return html;
+}
+
+std::string drift_charts(const Report& report) {
+  std::string html;
+  for (const Drift& drift : report.drifts) {
+    Chart chart{"Drift against forgetting: " + drift.probe, "change of the probe", "held-out change (points)", {}, false, {}};
+    for (std::size_t i = 0; i < drift.change.size(); ++i) {
+      const std::string& name = report.branches[drift.branch[i]].name;
+      if (chart.series.empty() || chart.series.back().name != name) chart.series.push_back({name, {}, {}});
+      chart.series.back().x.push_back(drift.change[i]);
+      chart.series.back().y.push_back(drift.held_out[i]);
+    }
+    html += framed(to_svg(chart));
+  }
+  return html;
+}
+
+std::string recovery_section(const Report& report) {
+  std::vector<SplitBar> bars;
+  for (const RecipeGroup& group : report.groups) bars.push_back({group.name, group.returned.mean, group.lost.mean});
+  return "<h2>Drops: given back and lost</h2>" +
+         framed(split_bars("All drops of the held-out benchmarks, mean over benchmarks (points)", "given back by later stages", "stayed lost", bars)) +
+         to_html(recovery_table(report));
+}
+
+std::string answer_cell(const KeptAnswer& answer) {
+  const std::string mark = std::isnan(answer.score) ? "" : answer.score >= 0.5 ? "✓ " : "✗ ";
+  return "<td>" + mark + escape_html(answer.prediction) + "</td>";
+}
+
+std::string samples_section(const Report& report, std::size_t source) {
+  const SampleTable samples = compare_answers(report, source);
+  if (samples.rows.empty()) return {};
+  std::string html = "<h2>Answers side by side" + (report.sources.size() > 1 ? ": " + escape_html(report.sources[source].label) : std::string()) +
+                     "</h2><div class=\"scroll\"><table class=\"samples\"><thead><tr><th>benchmark</th><th>question</th><th>expected</th><th>base</th>";
+  for (const std::size_t branch : samples.branches) html += "<th>" + escape_html(report.branches[branch].name) + "</th>";
+  html += "</tr></thead><tbody>\n";
+  for (const SampleRow& row : samples.rows) {
+    std::string expected;
+    for (const std::string& reference : row.base.references) expected += (expected.empty() ? "" : " / ") + reference;
+    html += "<tr><td>" + escape_html(row.benchmark) + "</td><td>" + escape_html(row.base.question.empty() ? row.base.id : row.base.question) + "</td><td>" +
+            escape_html(expected) + "</td>" + answer_cell(row.base);
+    for (const KeptAnswer& answer : row.answers) html += answer_cell(answer);
+    html += "</tr>\n";
+  }
+  return html + "</tbody></table></div><p class=\"note\">After the last stage: the first questions of each benchmark that not all of them score alike. "
+                "✓ scored one half or more, ✗ less.</p>";
 }
 
 }  // namespace
 
-std::string to_html(const Study& study) {
+std::string to_html(const Report& report) {
+  const Study& first = report.sources[0].study;
+  const std::string title = report.sources.size() == 1 ? first.title : std::to_string(report.sources.size()) + " studies";
   std::string html = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-                     "<title>" + escape_html(study.title) + "</title><style>" + kStyle + "</style></head><body>\n<h1>" + escape_html(study.title) + "</h1>\n"
-                     "<p class=\"note\">" + std::to_string(study.parameters) + " parameters; labels and prompts in " + escape_html(study.mode) + " mode.</p>\n";
-  html += measures_section(study);
-  html += to_svg(trade_off(study));
-  html += "<h2>Held-out skills over the curriculum</h2>" +
-          to_svg(over_stages(study, "Mean of the held-out benchmarks", "per cent", [&](const StudyPoint& p) { return 100 * held_out_mean(study, p); }));
-  for (const auto& [name, value] : study.base.probes)
-    html += "<h2>Drift of the output: " + escape_html(name) + "</h2>" +
-            to_svg(over_stages(study, "Teacher-forced probability of number tokens on captions", "probability", [&](const StudyPoint& p) {
-              const auto found = p.probes.find(name);
-              return found == p.probes.end() ? NAN : found->second;
-            }));
-  return html + matrix_section(study) + "</body></html>\n";
+                     "<link rel=\"icon\" href=\"data:,\"><title>" + escape_html(title) + "</title><style>" + kPageStyle + "</style></head><body>\n<h1>" +
+                     escape_html(title) + "</h1>\n";
+  for (const StudySource& source : report.sources)
+    html += "<p class=\"note\">" + escape_html(source.label) + ": " + std::to_string(source.study.parameters) + " parameters; labels and prompts in " +
+            escape_html(source.study.mode) + " mode.</p>\n";
+  html += trade_off(report) + to_html(measures_table(report));
+  if (const Table seeds = seeds_table(report); !seeds.rows.empty()) html += to_html(seeds);
+  if (!report.pairs.empty()) html += to_html(pairs_table(report));
+  for (std::size_t source = 0; source < report.sources.size(); ++source) html += curves(report, source);
+  if (!report.drifts.empty()) html += to_html(drift_table(report)) + drift_charts(report);
+  html += recovery_section(report);
+  for (std::size_t source = 0; source < report.sources.size(); ++source)
+    html += to_html(changes_table(report, source)) + to_html(matrix_table(report, source)) + samples_section(report, source);
+  return html + "<script>" + kPageScript + "</script></body></html>\n";
 }
 
 }  // namespace retain::framework

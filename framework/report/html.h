@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report of a study as one self-contained page: tables, SVG charts, no network.
+// The report of one or several studies as one self-contained page: tables, SVG charts, no network.
 #pragma once
 #include <string>
 
-#include "framework/report/study.h"
+#include "framework/report/analysis.h"
 
 namespace retain::framework {
 
-/// A whole HTML document. Every figure shown is also in an element with a data-value attribute, unrounded.
-std::string to_html(const Study& study);
+/// A whole HTML document. Every figure of a table carries data-value, unrounded; the page is readable without its script.
+std::string to_html(const Report& report);
 
 }  // namespace retain::framework

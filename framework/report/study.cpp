@@ -24,17 +24,6 @@ class Mean {
   int count_ = 0;
 };
 
-double score_of(const StudyPoint& point, const std::string& benchmark) {
-  const auto found = point.scores.find(benchmark);
-  return found == point.scores.end() ? kNothing : found->second;
-}
-
-const StudyPoint* stage_of_task(const StudyBranch& branch, const std::string& task) {
-  for (const StudyPoint& point : branch.stages)
-    if (point.task == task) return &point;
-  return nullptr;
-}
-
 json::object point_json(const StudyPoint& point) {
   json::object scores, probes;
   for (const auto& [name, value] : point.scores) scores[name] = value;
@@ -57,6 +46,17 @@ std::string points_text(double points) {
 }
 
 }  // namespace
+
+double score_of(const StudyPoint& point, const std::string& benchmark) {
+  const auto found = point.scores.find(benchmark);
+  return found == point.scores.end() ? kNothing : found->second;
+}
+
+const StudyPoint* stage_of_task(const StudyBranch& branch, const std::string& task) {
+  for (const StudyPoint& point : branch.stages)
+    if (point.task == task) return &point;
+  return nullptr;
+}
 
 Measures measure(const Study& study, const StudyBranch& branch) {
   Mean learning, forgetting, overall, held_out;
@@ -93,7 +93,10 @@ json::value to_json(const Study& study) {
   for (const StudyBranch& branch : study.branches) {
     json::array stages;
     for (const StudyPoint& point : branch.stages) stages.push_back(point_json(point));
-    branches.push_back(json::object{{"recipe", branch.recipe}, {"trained", branch.trained}, {"stages", std::move(stages)}});
+    json::object item{{"recipe", branch.recipe}, {"trained", branch.trained}, {"stages", std::move(stages)}};
+    if (!branch.order.empty()) item["order"] = branch.order;
+    if (branch.seed) item["seed"] = *branch.seed;
+    branches.push_back(std::move(item));
   }
   return json::object{{"title", study.title}, {"mode", study.mode}, {"parameters", study.parameters},
                       {"benchmarks", std::move(benchmarks)}, {"base", point_json(study.base)}, {"branches", std::move(branches)}};
@@ -107,7 +110,9 @@ Study study_from_json(const json::value& value, const std::string& origin) {
       study.benchmarks.push_back({std::string(b.at("name").as_string()), std::string(b.at("metric").as_string()),
                                   std::string(b.at("task").as_string()), b.at("samples").to_number<std::int64_t>()});
     for (const json::value& item : value.at("branches").as_array()) {
-      StudyBranch branch{std::string(item.at("recipe").as_string()), item.at("trained").to_number<std::int64_t>(), {}};
+      StudyBranch branch{std::string(item.at("recipe").as_string()), item.at("trained").to_number<std::int64_t>(), {}, {}, {}};
+      if (const json::value* order = item.as_object().if_contains("order")) branch.order = std::string(order->as_string());
+      if (const json::value* seed = item.as_object().if_contains("seed")) branch.seed = seed->to_number<std::int64_t>();
       for (const json::value& point : item.at("stages").as_array()) branch.stages.push_back(point_from(point));
       study.branches.push_back(std::move(branch));
     }

@@ -2,6 +2,7 @@
 // What a study measured, and the paper's figures made from it.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct StudyBranch {
   std::string recipe;
   std::int64_t trained = 0;              ///< parameters
   std::vector<StudyPoint> stages;
+  std::string order;                     ///< name of the order its tasks came in; empty: the only one
+  std::optional<std::int64_t> seed;      ///< where the study has several
 };
 
 struct Study {
@@ -50,6 +53,11 @@ struct Measures {
   double held_out_forgetting; ///< mean over held-out benchmarks: after the last stage − base
 };
 Measures measure(const Study& study, const StudyBranch& branch);
+
+/// A point's score, 0 to 1; NaN where it was not measured.
+double score_of(const StudyPoint& point, const std::string& benchmark);
+/// The stage that taught a task; null when none did.
+const StudyPoint* stage_of_task(const StudyBranch& branch, const std::string& task);
 
 /// Mean held-out score of a point, 0 to 1; NaN without held-out benchmarks.
 double held_out_mean(const Study& study, const StudyPoint& point);

@@ -11,6 +11,8 @@ struct ChartSeries {
   std::string name;
   std::vector<double> x;   ///< NaN points are left out
   std::vector<double> y;
+  std::vector<double> x_low = {}, x_high = {};  ///< ends of error bars, one a point; empty: none; NaN: none here
+  std::vector<double> y_low = {}, y_high = {};
 };
 
 struct Chart {
@@ -20,9 +22,20 @@ struct Chart {
   std::vector<std::string> x_ticks;  ///< labels at x = 0, 1, …; empty: numeric ticks
   bool lines = true;                 ///< join the points of a series
   std::vector<ChartSeries> series;
+  bool name_points = false;          ///< write the series' name beside its first point
 };
 
-/// One <svg> element, 640 × 360 units, scaling with its container; every point carries a <title> with its figures.
+/// A horizontal bar in two parts.
+struct SplitBar {
+  std::string name;
+  double first;
+  double second;
+};
+
+/// Bars of two parts each with their figures written out; the first part hatched, so that they differ without colour.
+std::string split_bars(const std::string& title, const std::string& first_name, const std::string& second_name, const std::vector<SplitBar>& bars);
+
+/// One <svg> element, 640 units wide and 360 or more high (a long legend), scaling with its container; every point carries a <title> with its figures.
 std::string to_svg(const Chart& chart);
 
 /// Text safe inside HTML elements and attributes.

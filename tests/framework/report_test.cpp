@@ -2,57 +2,186 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <regex>
 
+#include "framework/report/findings.h"
 #include "framework/report/html.h"
+#include "framework/report/markdown.h"
+#include "framework/report/samples.h"
 #include "framework/report/svg.h"
+#include "framework/report/tables.h"
+#include "tests/framework/report_support.h"
+#include "tests/support/scratch.h"
 
 namespace retain::framework {
 namespace {
 
-Study two_stages() {
-  Study study{"A study", "clean", 1000, {{"digits", "exact_match", "digits", 10}, {"count", "count", "count", 10}, {"color", "exact_match", "", 10}}, {}, {}};
-  study.base = {"", "b", {{"digits", 0.1}, {"count", 0.0}, {"color", 0.8}}, {{"number_bias", 0.001}}};
-  study.branches.push_back({"llm", 500, {{"digits", "s1", {{"digits", 0.6}, {"count", 0.0}, {"color", 0.7}}, {{"number_bias", 0.2}}},
-                                         {"count", "s2", {{"digits", 0.4}, {"count", 0.5}, {"color", 0.75}}, {{"number_bias", 0.4}}}}});
-  return study;
+using testing::kSamples;
+using testing::small_study;
+using testing::store_of;
+
+Report report_of(const Study& study, const KeptAnswers& answers = {}) { return analyse({{study.title, study, answers}}); }
+
+std::vector<double> data_values(const std::string& html) {
+  std::vector<double> values;
+  const std::regex attribute("data-value=\"([^\"]*)\"");
+  for (std::sregex_iterator it(html.begin(), html.end(), attribute), end; it != end; ++it) values.push_back(std::stod((*it)[1]));
+  return values;
 }
 
 TEST(Study, MeasuresAreThePapers) {
-  const Study study = two_stages();
+  const Study study = small_study();
   const Measures m = measure(study, study.branches[0]);
   EXPECT_NEAR(m.target_learning, (50 + 50) / 2.0, 1e-9);
   EXPECT_NEAR(m.target_forgetting, (-20 + 0) / 2.0, 1e-9);
   EXPECT_NEAR(m.target_overall, (30 + 50) / 2.0, 1e-9);
-  EXPECT_NEAR(m.held_out_forgetting, -5, 1e-9);
+  EXPECT_NEAR(m.held_out_forgetting, (-25 - 45) / 2.0, 1e-9);
 }
 
 TEST(Study, WithoutBenchmarksNothingIsClaimed) {
-  Study study = two_stages();
+  Study study = small_study();
   study.benchmarks.clear();
   EXPECT_TRUE(std::isnan(measure(study, study.branches[0]).target_learning));
   EXPECT_NE(measures_table(study).find("–"), std::string::npos);
+  const Report report = report_of(study);
+  EXPECT_EQ(to_html(report).find("nan"), std::string::npos);
+  EXPECT_EQ(to_markdown(report).find("nan"), std::string::npos);
+  EXPECT_EQ(to_markdown(report).find("| appears"), std::string::npos);
 }
 
 TEST(Study, JsonRoundTrip) {
-  const Study study = two_stages();
+  Study study = small_study();
+  study.branches[1].order = "reversed";
+  study.branches[1].seed = 7;
   const json::value first = to_json(study);
   EXPECT_EQ(first, to_json(study_from_json(json::parse(json::serialize(first)), "x")));
   EXPECT_THROW(study_from_json(json::parse("{}"), "x"), Error);
 }
 
-TEST(Html, HoldsTheFiguresAndNoNetwork) {
-  Study study = two_stages();
-  study.title = "<script>alert(1)</script>";
-  const std::string html = to_html(study);
-  EXPECT_EQ(html.find("<script"), std::string::npos);
+TEST(Analysis, IntervalsComeFromTheKeptAnswers) {
+  const tests::Scratch scratch;
+  const Study study = small_study();
+  const Report report = report_of(study, KeptAnswers(store_of(study, scratch / "store")));
+  const BranchFigures& llm = report.branches[0];
+  EXPECT_NEAR(llm.held_out.estimate, -35, 1e-9);
+  EXPECT_TRUE(llm.held_out.below(0));
+  EXPECT_GT(llm.held_out.low, -60);
+  EXPECT_TRUE(llm.learning.above(0));
+  EXPECT_TRUE(llm.rebound.above(0));
+  EXPECT_NEAR(llm.rebound.estimate, 25, 1e-9);
+  EXPECT_NEAR(llm.changes.at("shape").estimate, -45, 1e-9);
+  ASSERT_EQ(report.pairs.size(), 1U);
+  EXPECT_NEAR(report.pairs[0].held_out.estimate, 32.5, 1e-9);
+  EXPECT_EQ(report.pairs[0].held_out_samples.second_only, 8 + 18);
+  EXPECT_EQ(report.pairs[0].held_out_samples.first_only, 0);
+  EXPECT_EQ(report.pairs[0].targets.first_only, 4);
+  EXPECT_NEAR(llm.recovery.dropped, (50 + 70) / 2.0, 1e-9);
+  EXPECT_NEAR(llm.recovery.lost, (25 + 45) / 2.0, 1e-9);
+  ASSERT_EQ(report.drifts.size(), 1U);
+  EXPECT_EQ(report.drifts[0].change.size(), 4U);
+}
+
+TEST(Analysis, WithoutAnswersThereIsNoInterval) {
+  const Report report = report_of(small_study());
+  EXPECT_FALSE(report.branches[0].held_out.known());
+  EXPECT_NEAR(report.branches[0].held_out.estimate, -35, 1e-9);
+  EXPECT_EQ(to_html(measures_table(report)).find("data-low"), std::string::npos);
+  EXPECT_EQ(to_html(changes_table(report, 0)).find("data-low"), std::string::npos);
+}
+
+TEST(Analysis, AnswersToOtherQuestionsAreNotPaired) {
+  const tests::Scratch scratch;
+  const Study study = small_study();
+  const Store store = store_of(study, scratch / "store");
+  {
+    const StoreLock lock(store, "test");
+    json::object other = testing::evaluation_json(study.benchmarks[2], study.base);
+    other["answers"].as_array()[3].as_object()["id"] = "another";
+    remove_result(store, lock, "evaluate-base0-color");
+    put_result(store, lock, "evaluate-base0-color", other);
+  }
+  const Report report = report_of(study, KeptAnswers(store));
+  EXPECT_FALSE(report.branches[0].changes.at("color").known());
+  EXPECT_TRUE(report.branches[0].changes.at("shape").known());
+  EXPECT_FALSE(report.branches[0].held_out.known());
+}
+
+TEST(Analysis, SeedsOfARecipeAreOneGroup) {
+  Study study = small_study();
+  study.branches[1].recipe = "llm";
+  study.branches[0].seed = 1;
+  study.branches[1].seed = 2;
+  const Report report = report_of(study);
+  ASSERT_EQ(report.groups.size(), 1U);
+  EXPECT_NEAR(report.groups[0].held_out.mean, (-35 - 2.5) / 2, 1e-9);
+  EXPECT_NEAR(report.groups[0].held_out.deviation, 32.5 / std::sqrt(2.0), 1e-9);
+  EXPECT_EQ(report.branches[1].name, "llm · seed 2");
+  EXPECT_EQ(seeds_table(report).rows.size(), 1U);
+  EXPECT_TRUE(report.pairs.empty());
+}
+
+TEST(Findings, AreToldApart) {
+  EXPECT_EQ(verdict_of({1, 0.5, 2}, true), Verdict::appears);
+  EXPECT_EQ(verdict_of({1, 0.5, 2}, false), Verdict::contradicted);
+  EXPECT_EQ(verdict_of({1, -0.5, 2}, true), Verdict::open);
+  EXPECT_EQ(verdict_of(without_interval(1), true), Verdict::open);
+  EXPECT_EQ(verdict_of(without_interval(NAN), true), Verdict::unmeasured);
+  const tests::Scratch scratch;
+  const Study study = small_study();
+  const std::string text = to_markdown(report_of(study, KeptAnswers(store_of(study, scratch / "store"))));
+  EXPECT_NE(text.find("loses held-out skills | llm | -35.0 ["), std::string::npos) << text;
+  EXPECT_NE(text.find("sa_proj loses fewer held-out skills than the whole language model | sa_proj − llm | +32.5 ["), std::string::npos) << text;
+  EXPECT_NE(text.find("(mlp_gate_up) learns the targets | – | – | not measured"), std::string::npos) << text;
+}
+
+TEST(Html, FiguresEqualTheStores) {
+  const tests::Scratch scratch;
+  const Study study = small_study();
+  const Report report = report_of(study, KeptAnswers(store_of(study, scratch / "store")));
+  std::vector<double> expected;
+  for (const StudyPoint* point : {&study.base, &study.branches[0].stages[0], &study.branches[0].stages[1], &study.branches[1].stages[0], &study.branches[1].stages[1]}) {
+    for (const StudyBenchmark& benchmark : study.benchmarks) expected.push_back(100 * point->scores.at(benchmark.name));
+    expected.push_back(100 * held_out_mean(study, *point));
+  }
+  EXPECT_EQ(data_values(to_html(matrix_table(report, 0))), expected);
+  const std::string html = to_html(report);
+  EXPECT_NE(html.find("data-value=\"" + format_number("%.17g", report.branches[0].held_out.estimate) + "\" data-low=\"" +
+                      format_number("%.17g", report.branches[0].held_out.low) + "\""), std::string::npos);
+  EXPECT_NE(html.find("✗ &lt;b&gt;llm2&lt;/b&gt;"), std::string::npos) << "answers side by side, escaped";
+  EXPECT_EQ(compare_answers(report, 0).rows.size(), 4U * 3);
   EXPECT_EQ(html.find("http"), std::string::npos);
-  EXPECT_NE(html.find("data-value=\"-5.0000"), std::string::npos) << html;
-  EXPECT_NE(html.find("<svg"), std::string::npos);
+  if (const char* folder = std::getenv("RETAIN_PAGE")) {  // for tests/framework/report_page.py
+    std::ofstream(std::filesystem::path(folder) / "report.html", std::ios::binary) << html;
+    std::ofstream(std::filesystem::path(folder) / "study.json", std::ios::binary) << json::serialize(to_json(study));
+  }
+}
+
+TEST(Html, TitlesAndNamesCannotBreakOut) {
+  Study study = small_study();
+  study.title = "<script>alert(1)</script>";
+  study.branches[0].recipe = "<img src=x>";
+  const std::string html = to_html(report_of(study));
+  EXPECT_EQ(html.find("<script>alert"), std::string::npos);
+  EXPECT_EQ(html.find("<img"), std::string::npos);
+}
+
+TEST(Html, StoresAreCompared) {
+  Study other = small_study();
+  other.title = "Another";
+  const Report report = analyse({{"A study", small_study(), {}}, {other.title, other, {}}});
+  const std::string html = to_html(report);
+  EXPECT_NE(html.find("llm @ Another"), std::string::npos);
+  EXPECT_NE(html.find("id=\"matrix-2\""), std::string::npos);
+  EXPECT_EQ(report.pairs.size(), 2U) << "recipes are compared within a store";
+  EXPECT_THROW(analyse({}), Error);
 }
 
 TEST(Svg, EmptyAndFlatChartsAreFinite) {
   for (const Chart& chart : {Chart{"empty", "x", "y", {}, true, {}}, Chart{"flat", "x", "y", {}, true, {{"a", {1, 2}, {3, 3}}}}})
     EXPECT_EQ(to_svg(chart).find("nan"), std::string::npos);
+  EXPECT_EQ(split_bars("none", "a", "b", {{"x", 0, 0}}).find("nan"), std::string::npos);
 }
 
 }  // namespace
