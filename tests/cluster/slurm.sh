@@ -37,7 +37,7 @@ ReturnToService=2
 MpiDefault=pmix
 OverTimeLimit=0
 KillWait=30
-NodeName=$host CPUs=$(nproc) RealMemory=$(awk '/MemTotal/{print int($2/1024*0.8)}' /proc/meminfo) State=UNKNOWN
+NodeName=$host CPUs=$(nproc --all) RealMemory=$(awk '/MemTotal/{print int($2/1024*0.8)}' /proc/meminfo) State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF=$dir/slurm.conf
