@@ -185,7 +185,7 @@ McNemar test_samples(const StudySource& source, const StudyBranch& first, const 
     a.insert(a.end(), x->scores.begin(), x->scores.end());
     b.insert(b.end(), y->scores.begin(), y->scores.end());
   }
-  return mcnemar(a, b);
+  return a.empty() ? McNemar{0, 0, kNothing} : mcnemar(a, b);
 }
 
 Interval learning_difference(const StudySource& source, const StudyBranch& first, const StudyBranch& second, double points) {

@@ -55,7 +55,7 @@ struct RecipeGroup {
 struct RecipePair {
   std::size_t first = 0, second = 0;         ///< of Report::branches
   Interval learning, held_out;
-  McNemar targets, held_out_samples;         ///< of all samples of these benchmarks together
+  McNemar targets, held_out_samples;         ///< of all samples of these benchmarks together; p NaN without answers
 };
 
 /// A probe against forgetting, one point a distinct stage.

@@ -104,7 +104,7 @@ std::string drift_charts(const Report& report) {
 std::string recovery_section(const Report& report) {
   std::vector<SplitBar> bars;
   for (const RecipeGroup& group : report.groups) bars.push_back({group.name, group.returned.mean, group.lost.mean});
-  return "<h2>Drops: given back and lost</h2>" +
+  return to_html(recovery_sums_table(report)) +
          framed(split_bars("All drops of the held-out benchmarks, mean over benchmarks (points)", "given back by later stages", "stayed lost", bars)) +
          to_html(recovery_table(report));
 }

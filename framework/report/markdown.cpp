@@ -46,8 +46,8 @@ std::string to_markdown(const Report& report) {
   if (const Table seeds = seeds_table(report); !seeds.rows.empty()) text += to_markdown(seeds);
   if (!report.pairs.empty()) text += to_markdown(pairs_table(report));
   if (!report.drifts.empty()) text += to_markdown(drift_table(report));
-  for (std::size_t source = 0; source < report.sources.size(); ++source) text += to_markdown(changes_table(report, source)) + to_markdown(matrix_table(report, source));
-  return text + to_markdown(recovery_table(report));
+  for (std::size_t source = 0; source < report.sources.size(); ++source) text += to_markdown(changes_table(report, source));
+  return text + to_markdown(recovery_sums_table(report));
 }
 
 }  // namespace retain::framework

@@ -17,6 +17,8 @@ std::string titled(const Report& report, const std::string& title, std::size_t s
   return report.sources.size() > 1 ? title + ": " + report.sources[source].label : title;
 }
 
+std::string marked(const StudyBenchmark& benchmark) { return benchmark.name + (benchmark.held_out() ? "" : " ◆"); }
+
 std::string seeds_text(const Moments& moments) {
   return format_number(kPoints, moments.mean) + (std::isnan(moments.deviation) ? "" : " ± " + format_number("%.1f", moments.deviation));
 }
@@ -29,7 +31,7 @@ TableCell moments_cell(const Moments& moments) {
 
 TableCell p_cell(const McNemar& test) {
   TableCell cell = number_cell(test.p, "%.3g");
-  cell.text += " (" + std::to_string(test.first_only) + " : " + std::to_string(test.second_only) + ")";
+  if (!std::isnan(test.p)) cell.text += " (" + std::to_string(test.first_only) + " : " + std::to_string(test.second_only) + ")";
   return cell;
 }
 
@@ -81,14 +83,14 @@ Table seeds_table(const Report& report) {
 }
 
 Table changes_table(const Report& report, std::size_t source) {
-  Table table{numbered(report, "changes", source), titled(report, "Change of every benchmark, base to last stage", source), {"benchmark"}, {},
+  Table table{numbered(report, "changes", source), titled(report, "Change of every benchmark, base to last stage", source), {"recipe"}, {},
               "Percentage points with 95 % paired bootstrap intervals over the samples. ◆ marks a target."};
-  for (const BranchFigures& figures : report.branches)
-    if (figures.source == source) table.columns.push_back(figures.name);
-  for (const StudyBenchmark& benchmark : report.sources[source].study.benchmarks) {
-    table.rows.push_back({text_cell(benchmark.name + (benchmark.held_out() ? "" : " ◆"))});
-    for (const BranchFigures& figures : report.branches) {
-      if (figures.source != source) continue;
+  const Study& study = report.sources[source].study;
+  for (const StudyBenchmark& benchmark : study.benchmarks) table.columns.push_back(marked(benchmark));
+  for (const BranchFigures& figures : report.branches) {
+    if (figures.source != source) continue;
+    table.rows.push_back({text_cell(figures.name)});
+    for (const StudyBenchmark& benchmark : study.benchmarks) {
       const auto found = figures.changes.find(benchmark.name);
       table.rows.back().push_back(interval_cell(found == figures.changes.end() ? without_interval(NAN) : found->second, kPoints));
     }
@@ -121,6 +123,14 @@ Table recovery_table(const Report& report) {
   return table;
 }
 
+Table recovery_sums_table(const Report& report) {
+  Table table{"recovery-sums", "Drops: given back and lost", {"recipe", "dropped", "given back by later stages", "stayed lost"}, {},
+              "All drops of the held-out benchmarks, mean over benchmarks (and ± deviation over seeds), percentage points."};
+  for (const RecipeGroup& group : report.groups)
+    table.rows.push_back({text_cell(group.name), number_cell(group.returned.mean + group.lost.mean, "%.1f"), moments_cell(group.returned), moments_cell(group.lost)});
+  return table;
+}
+
 Table drift_table(const Report& report) {
   Table table{"drift", "Drift of the output and forgetting", {"probe", "stages", "Pearson r", "Spearman ρ"}, {},
               "Over all distinct stages: change of the probe against change of the held-out mean, both from the base. 95 % intervals by Fisher's z; they take the "
@@ -137,7 +147,7 @@ Table matrix_table(const Report& report, std::size_t source) {
   const Study& study = report.sources[source].study;
   Table table{numbered(report, "matrix", source), titled(report, "Every stage on every benchmark", source), {"stage"}, {},
               "Per cent. ◆ marks a target; the others are held out."};
-  for (const StudyBenchmark& benchmark : study.benchmarks) table.columns.push_back(benchmark.name + (benchmark.held_out() ? "" : " ◆"));
+  for (const StudyBenchmark& benchmark : study.benchmarks) table.columns.push_back(marked(benchmark));
   table.columns.push_back("held-out mean");
   table.rows.push_back(matrix_row(study, "base", study.base));
   for (const BranchFigures& figures : report.branches)

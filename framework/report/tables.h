@@ -18,6 +18,8 @@ Table changes_table(const Report& report, std::size_t source);
 Table pairs_table(const Report& report);
 /// Each drop of a held-out benchmark: what came back, when, and what stayed lost.
 Table recovery_table(const Report& report);
+/// Their sums, one row a recipe and order.
+Table recovery_sums_table(const Report& report);
 /// Correlation of each probe with forgetting.
 Table drift_table(const Report& report);
 /// Score of every stage on every benchmark, per cent; of one source.

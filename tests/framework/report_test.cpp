@@ -89,6 +89,7 @@ TEST(Analysis, WithoutAnswersThereIsNoInterval) {
   EXPECT_NEAR(report.branches[0].held_out.estimate, -35, 1e-9);
   EXPECT_EQ(to_html(measures_table(report)).find("data-low"), std::string::npos);
   EXPECT_EQ(to_html(changes_table(report, 0)).find("data-low"), std::string::npos);
+  EXPECT_TRUE(std::isnan(report.pairs.at(0).targets.p)) << "no test without samples";
 }
 
 TEST(Analysis, AnswersToOtherQuestionsAreNotPaired) {
@@ -151,6 +152,7 @@ TEST(Html, FiguresEqualTheStores) {
                       format_number("%.17g", report.branches[0].held_out.low) + "\""), std::string::npos);
   EXPECT_NE(html.find("✗ &lt;b&gt;llm2&lt;/b&gt;"), std::string::npos) << "answers side by side, escaped";
   EXPECT_EQ(compare_answers(report, 0).rows.size(), 4U * 3);
+  EXPECT_NEAR(recovery_sums_table(report).rows.at(0).at(1).value, 60, 1e-9);
   EXPECT_EQ(html.find("http"), std::string::npos);
   if (const char* folder = std::getenv("RETAIN_PAGE")) {  // for tests/framework/report_page.py
     std::ofstream(std::filesystem::path(folder) / "report.html", std::ios::binary) << html;

@@ -7,6 +7,7 @@ answers the benchmark again; the picture put back finds the first results again.
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import sys
@@ -64,6 +65,23 @@ def rescoring(report, store, stage):
         report.check(done.returncode == 1 and f"[{kind}]" in done.stderr and done.stdout == "", f"{arguments}: {done.stderr}")
 
 
+def reporting(report, folder):
+    """The page and the summary are made from the same kept answers; a store without a study is refused."""
+    store, page, summary = folder / "store", folder / "page.html", folder / "study.md"
+    study = json.loads((store / "study.json").read_text())
+    base, last = study["base"]["scores"]["answers"], study["branches"][0]["stages"][-1]["scores"]["answers"]
+    harness.run(RETAIN, "report", store, "-o", page)
+    cells = re.findall(r'id="changes">.*?<tr><td>sa_proj</td><td data-value="([^"]*)" data-low="([^"]*)" data-high="([^"]*)">', page.read_text(), re.S)
+    report.check(len(cells) == 1 and abs(float(cells[0][0]) - 100 * (last - base)) < 1e-9 and float(cells[0][1]) <= float(cells[0][2]),
+                 f"the change of the benchmark, with an interval: {cells}")
+    harness.run(RETAIN, "report", store, store, "--study", "-o", summary)
+    text = summary.read_text()
+    report.check("The paper's findings at this scale" in text and f"{study['title']} (2)" in text, f"two stores in one summary: {text[:400]}")
+    (folder / "empty").mkdir()
+    refused = harness.run(RETAIN, "report", folder / "empty", check=False)
+    report.check(refused.returncode == 1 and "[store_invalid]" in refused.stderr, f"no store: {refused.stderr}")
+
+
 def main():
     report = harness.Report()
     with tempfile.TemporaryDirectory() as scratch:
@@ -110,6 +128,7 @@ path = "store"
             report.check("taught before" in again.stderr, f"the log does not say that nothing was taught: {again.stderr}")
 
         rescoring(report, folder / "store", first[2])
+        reporting(report, folder)
         experiment.write_text(experiment.read_text().replace("max_new_tokens = 2", 'max_new_tokens = 2\nmetric = "anls"'))
         changed_metric = harness.run(RETAIN, "run", experiment, ranks=2)
         report.check("loading" not in changed_metric.stderr and len(results()) == len(first[1]) + 2 and stages() == first[0],
