@@ -18,7 +18,9 @@
 #include "recipes/probes/number_bias.h"
 #include "recipes/probes/number_tokens.h"
 #include "recipes/picture_digests.h"
+#include "recipes/record_lengths.h"
 #include "recipes/record_samples.h"
+#include "recipes/source_settings.h"
 #include "recipes/stage_method.h"
 #include "recipes/stage_summary.h"
 #include "recipes/trainer.h"
@@ -85,25 +87,29 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
       memory_before_(framework::anonymous_bytes()) {
   PictureDigests pictures(mesh.world());
   const auto load = [&](const Task& task) {
-    framework::RecordSetOptions options{.images = task.images, .seed = task.settings.seed};
-    if (experiment.mode == Mode::faithful) options.mixture = framework::MixtureMode::faithful;
-    LoadedTask loaded{task, std::make_unique<framework::RecordSet>(framework::RecordSet::load(task.train, options)), nullptr, {}};
-    loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder());
+    LoadedTask loaded{task, std::make_unique<framework::RecordSet>(load_records(task)), nullptr, {}};
     return loaded;
+  };
+  const auto prepare = [&](LoadedTask& loaded) {
+    loaded.identity = identity_of(*loaded.records, pictures);
+    const auto mode = experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful;
+    const auto lengths = lengths_file(experiment.store, kit_.directory(), mode, loaded.identity.records, loaded.identity.pictures);
+    loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder(), lengths);
   };
   for (const Recipe& recipe : experiment.recipes)  // refuses a pattern that matches nothing
     select(extended_table(kit_.table(), recipe.method.get()), recipe.groups, recipe.method.get());
   for (const Task& task : experiment.tasks) {
     tasks_.push_back(load(task));
     check_task_records(*tasks_.back().records, experiment.bad_records);
-    tasks_.back().identity = identity_of(*tasks_.back().records, pictures);
+    prepare(tasks_.back());
   }
   for (const Probe& probe : experiment.probes) {
-    captions_.push_back(load({probe.name, probe.data, probe.images, experiment.train}));
-    captions_.back().identity = identity_of(*captions_.back().records, pictures);
+    Task captions{.name = probe.name, .train = probe.data, .images = probe.images, .source = nullptr, .settings = experiment.train};
+    captions_.push_back(load(captions));
+    prepare(captions_.back());
   }
   for (const Benchmark& benchmark : experiment.benchmarks) {
-    const auto records = framework::RecordSet::load(benchmark.data, {.images = benchmark.images});
+    const auto records = load_records(benchmark);
     benchmarks_.push_back({benchmark, read_questions(benchmark), identity_of(records, pictures)});
   }
   if (!captions_.empty()) number_ids_ = number_tokens(kit_.builder().tokenizer());

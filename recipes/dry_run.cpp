@@ -12,6 +12,7 @@
 #include "models/weights/directory_source.h"
 #include "models/weights/load.h"
 #include "recipes/evaluator.h"
+#include "recipes/source_settings.h"
 #include "recipes/trainable_table.h"
 
 namespace retain::recipes {
@@ -22,9 +23,9 @@ using framework::ErrorKind;
 namespace json = framework::json;
 
 /// The error of an image whose header cannot be read.
-std::optional<Error> probe_image(const std::filesystem::path& file) {
+std::optional<Error> probe_image(const framework::Picture& picture) {
   try {
-    framework::read_size(file);
+    framework::read_size(picture);
     return std::nullopt;
   } catch (const Error& error) {
     return error;
@@ -32,7 +33,7 @@ std::optional<Error> probe_image(const std::filesystem::path& file) {
 }
 
 json::object check_task(const Experiment& experiment, const Task& task) {
-  const auto records = framework::RecordSet::load(task.train, {.images = task.images});
+  const auto records = load_records(task);
   const framework::CheckReport report = check_task_records(records, experiment.bad_records);
   json::array faults;
   for (const framework::RecordFault& fault : report.faults) faults.emplace_back(fault.error.what());

@@ -9,6 +9,7 @@
 #include "framework/base/json.h"
 #include "framework/config/nearest.h"
 #include "framework/metrics/registry.h"
+#include "recipes/source_settings.h"
 
 namespace retain::recipes {
 namespace {
@@ -103,16 +104,31 @@ std::vector<Recipe> read_recipes(const ConfigTable& root, Mode mode, const Metho
   return recipes;
 }
 
-std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, const TrainSettings& defaults, std::vector<ConfigFile>& files) {
+/// A data path, which a key beside `file` overrides: relative to `data.root` where that is set, else to the file that names it.
+fs::path data_path(const ConfigTable& beside, const Entry& entry, const std::string& key, const fs::path& folder, const fs::path& data_root) {
+  const std::string otherwise = entry.table.text(key, "");
+  const bool own = beside.has(key);
+  const fs::path path = own ? beside.text(key) : otherwise;
+  if (path.empty() || data_root.empty()) return own ? path_of(beside, key, folder) : path_of(entry.table, key, entry.folder);
+  return path.is_absolute() || beside.overridden(key) ? path : data_root / path;
+}
+
+std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files) {
   std::vector<Task> tasks;
   for (const ConfigTable& table : root.tables("task")) {
     const Entry entry = entry_of(table, folder, "task", files);
     Task task;
     task.name = entry.table.text("name");
-    task.train = path_of(entry.table, "train", entry.folder);
-    task.images = path_of(entry.table, "images", entry.folder);
-    task.settings = read_settings(entry.table, defaults);
-    if (table.has("file")) task.settings = read_settings(table, task.settings);
+    if (!table.has("train")) entry.table.text("train");  // required
+    task.train = data_path(table, entry, "train", folder, e.data_root);
+    task.images = data_path(table, entry, "images", folder, e.data_root);
+    task.source = read_source(entry.table, e.mode);
+    task.mixture = e.mode == Mode::faithful ? framework::MixtureMode::faithful : framework::MixtureMode::clean;
+    task.settings = read_settings(entry.table, e.train);
+    if (table.has("file")) {
+      task.settings = read_settings(table, task.settings);
+      entry.table.reject_unknown();
+    }
     tasks.push_back(std::move(task));
   }
   const ConfigTable curriculum = root.table("curriculum");
@@ -133,24 +149,27 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
   return ordered;
 }
 
-std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, Mode mode, std::vector<ConfigFile>& files, const Extras& extras) {
+std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files, const Extras& extras) {
   std::vector<Benchmark> benchmarks;
   for (const ConfigTable& table : root.tables("benchmark")) {
     const Entry entry = entry_of(table, folder, "benchmark", files);
     Benchmark benchmark;
     benchmark.name = entry.table.text("name");
-    benchmark.data = path_of(entry.table, "data", entry.folder);
-    benchmark.images = path_of(entry.table, "images", entry.folder);
+    if (!table.has("data")) entry.table.text("data");  // required
+    benchmark.data = data_path(table, entry, "data", folder, e.data_root);
+    benchmark.images = data_path(table, entry, "images", folder, e.data_root);
+    benchmark.source = read_source(entry.table, e.mode);
     std::vector<std::string> metrics = framework::metric_names();
     for (const auto& [name, metric] : extras.metrics) metrics.push_back(name);
     benchmark.scoring.metric = entry.table.choice("metric", metrics, "exact_match");
     if (const auto own = extras.metrics.find(benchmark.scoring.metric); own != extras.metrics.end()) benchmark.scoring.own = own->second;
-    benchmark.scoring.mode = mode == Mode::clean ? framework::ScoringMode::clean : framework::ScoringMode::faithful;
+    benchmark.scoring.mode = e.mode == Mode::clean ? framework::ScoringMode::clean : framework::ScoringMode::faithful;
     benchmark.scoring.average = framework::average_from_name(entry.table.choice("average", {"samples", "categories"}, "samples"));
     benchmark.kind = entry.table.choice("kind", {"target", "held_out"}, "held_out") == "target" ? Benchmark::Kind::target : Benchmark::Kind::held_out;
     benchmark.task = entry.table.text("task", benchmark.kind == Benchmark::Kind::target ? benchmark.name : "");
     benchmark.max_new_tokens = entry.table.integer("max_new_tokens", 16, 1, 1 << 20);
     benchmark.limit = table.integer("limit", entry.table.integer("limit", 0, 0, kMany), 0, kMany);
+    if (table.has("file")) entry.table.reject_unknown();
     benchmarks.push_back(std::move(benchmark));
   }
   return benchmarks;
@@ -179,8 +198,9 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   e.bad_records = data.choice("bad_records", {"stop", "skip"}, "stop") == "stop" ? OnBad::stop : OnBad::skip;
   e.methods = extras.methods;
   e.recipes = read_recipes(root, e.mode, extras.methods);
-  e.tasks = read_tasks(root, folder, e.train, files);
-  e.benchmarks = read_benchmarks(root, folder, e.mode, files, extras);
+  e.data_root = path_of(data, "root", folder);
+  e.tasks = read_tasks(root, folder, e, files);
+  e.benchmarks = read_benchmarks(root, folder, e, files, extras);
   for (const ConfigTable& table : root.tables("probe"))
     e.probes.push_back({table.text("name", "number_bias"), path_of(table, "data", folder), path_of(table, "images", folder),
                         table.integer("limit", 0, 0, kMany)});

@@ -10,6 +10,8 @@
 
 #include "framework/base/dtype.h"
 #include "framework/config/toml.h"
+#include "framework/data/mixture.h"
+#include "framework/data/row_records.h"
 #include "recipes/evaluation.h"
 #include "recipes/extras.h"
 #include "recipes/method.h"
@@ -18,11 +20,15 @@
 
 namespace retain::recipes {
 
+enum class Mode { clean, faithful };
+
 /// One skill to teach.
 struct Task {
   std::string name;
-  std::filesystem::path train;       ///< LLaVA JSON, JSONL or mixture YAML
+  std::filesystem::path train;       ///< LLaVA JSON, JSONL or mixture YAML; with a source any table (framework/data/row_table.h)
   std::filesystem::path images;      ///< root of relative image paths; empty: the folder of the data file
+  std::shared_ptr<const framework::SourceFields> source;  ///< how rows become records; null: the file holds records
+  framework::MixtureMode mixture = framework::MixtureMode::clean;
   TrainSettings settings;            ///< [train] with the task's own keys over it
 };
 
@@ -30,8 +36,9 @@ struct Task {
 struct Benchmark {
   enum class Kind { target, held_out };
   std::string name;
-  std::filesystem::path data;        ///< JSONL: a LLaVA record whose last answer is the reference, optional "references", "options", "question", "category"
+  std::filesystem::path data;        ///< with a source any table; else JSONL: a LLaVA record whose last answer is the reference, optional "references", "options", "question", "category"
   std::filesystem::path images;
+  std::shared_ptr<const framework::SourceFields> source;
   Scoring scoring;
   Kind kind = Kind::held_out;
   std::string task;                  ///< of a target: the task it measures
@@ -54,8 +61,6 @@ struct Recipe {
   std::shared_ptr<const Method> method = nullptr;  ///< null: cross-entropy on those parameters, nothing else
 };
 
-enum class Mode { clean, faithful };
-
 struct Experiment {
   std::filesystem::path file;        ///< empty when everything came from --set
   std::filesystem::path model;
@@ -64,6 +69,7 @@ struct Experiment {
   int pipeline = 1;
   Mode mode = Mode::clean;           ///< labels and alpha as the paper says, or as its code was released
   OnBad bad_records = OnBad::stop;
+  std::filesystem::path data_root;   ///< of relative data paths; empty: the folder of the file that names them
   TrainSettings train;
   std::vector<Recipe> recipes;
   MethodRegistry methods;            ///< that a recipe or a stored stage may name

@@ -8,6 +8,7 @@
 #include "framework/data/record_set.h"
 #include "models/lmm/sample_builder.h"
 #include "models/lmm/table.h"
+#include "recipes/source_settings.h"
 
 namespace retain::recipes {
 
@@ -156,7 +157,7 @@ SampleSizes look_at_tasks(const Experiment& experiment, const models::LmmConfig&
   const models::SampleBuilder builder(experiment.model, config, mode);
   double patches = 0;
   for (const Task& task : experiment.tasks) {
-    const auto records = framework::RecordSet::load(task.train, {.images = task.images});
+    const auto records = load_records(task);
     const std::int64_t step = std::max<std::int64_t>(1, records.size() / kRecordsLookedAt);
     const std::int64_t seen = sizes.looked_at, patches_seen = sizes.mean.patches;
     for (std::int64_t i = 0; i < records.size(); i += step) {

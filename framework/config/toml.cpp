@@ -86,6 +86,11 @@ const toml::node* ConfigTable::find(const std::string& key) const {
 
 bool ConfigTable::has(const std::string& key) const { return find(key) != nullptr; }
 
+bool ConfigTable::has_table(const std::string& key) const {
+  const toml::node* node = find(key);
+  return node != nullptr && node->is_table();
+}
+
 bool ConfigTable::overridden(const std::string& key) const {
   const toml::node* node = table_ ? table_->get(key) : nullptr;
   return node && ((node->source().path && *node->source().path == kOverride) || node->source().begin.line == 0);
@@ -163,6 +168,13 @@ std::vector<std::string> ConfigTable::texts(const std::string& key) const {
     values.push_back(*value);
   }
   return values;
+}
+
+std::vector<std::string> ConfigTable::keys() const {
+  std::vector<std::string> names;
+  if (table_)
+    for (const auto& [key, value] : *table_) names.emplace_back(key.str());
+  return names;
 }
 
 std::vector<std::int64_t> ConfigTable::integers(const std::string& key) const {

@@ -20,6 +20,8 @@ class ConfigTable {
   ConfigTable(const toml::table* table, std::string path, std::string file);
 
   bool has(const std::string& key) const;
+  /// True for [key], not for [[key]].
+  bool has_table(const std::string& key) const;
   std::string text(const std::string& key, std::optional<std::string> otherwise = std::nullopt) const;
   /// One of `choices`; otherwise refused with the list and the nearest.
   std::string choice(const std::string& key, const std::vector<std::string>& choices, const std::string& otherwise) const;
@@ -29,6 +31,7 @@ class ConfigTable {
   std::vector<std::string> texts(const std::string& key) const;          ///< a string or an array of strings
   std::vector<std::int64_t> integers(const std::string& key) const;
   ConfigTable table(const std::string& key) const;                       ///< empty when absent
+  std::vector<std::string> keys() const;                                ///< as the file has them, none marked as known
   std::vector<ConfigTable> tables(const std::string& key) const;         ///< [[key]]; empty when absent
 
   /// Refuses every key never read, in this table and those read from it.
