@@ -26,7 +26,7 @@ constexpr std::int64_t kMany = std::numeric_limits<std::int32_t>::max();
 fs::path path_of(const ConfigTable& table, const std::string& key, const fs::path& folder, const std::string& otherwise = "") {
   const fs::path path = table.text(key, otherwise);
   if (path.empty() || path.is_absolute() || table.overridden(key)) return path;
-  return folder / path;
+  return table.folder_of(key, folder) / path;
 }
 
 TrainSettings read_settings(const ConfigTable& table, TrainSettings s) {
@@ -78,28 +78,62 @@ Entry entry_of(const ConfigTable& table, const fs::path& folder, const std::stri
   return {files.back().root().table(section), file.parent_path()};
 }
 
-std::vector<Recipe> read_recipes(const ConfigTable& root, Mode mode, const MethodRegistry& methods) {
+Recipe read_recipe(const ConfigTable& table, Mode mode, const MethodRegistry& methods) {
+  Recipe recipe;
+  const std::vector<std::string> patterns = table.texts("train");
+  recipe.name = table.text("name", patterns.empty() ? std::nullopt : std::optional<std::string>("custom"));
+  recipe.global_batch = table.integer("global_batch", 0, 0, kMany);
+  const double rate = table.number("learning_rate", 0.0, 0, 1e3);
+  const std::vector<ConfigTable> groups = table.tables("group");
+  if (groups.empty()) recipe.groups.push_back({patterns.empty() ? std::vector<std::string>{recipe.name} : patterns, rate});
+  for (const ConfigTable& group : groups)
+    recipe.groups.push_back({group.texts("train"), group.number("learning_rate", rate, 0, 1e3)});
+  std::vector<std::string> known = methods.names();
+  known.emplace_back("none");
+  if (const std::string method = table.choice("method", known, "none"); method != "none") {
+    const ConfigTable settings = table.table(method);
+    recipe.method = methods.make(method, {settings, recipe.groups, mode == Mode::faithful});
+  }
+  return recipe;
+}
+
+/// `[[recipe]] file = "x.toml"` stands for that file's recipes, or for those `only` names.
+std::vector<Recipe> read_recipe_file(const ConfigTable& table, const fs::path& folder, Mode mode, const MethodRegistry& methods) {
+  const ConfigFile file = ConfigFile::read(path_of(table, "file", folder));
+  const std::vector<std::string> only = table.texts("only");
+  const std::int64_t global_batch = table.integer("global_batch", 0, 0, kMany);
+  const ConfigTable root = file.root();
+  std::vector<Recipe> recipes;
+  std::vector<std::string> names;
+  for (const ConfigTable& listed : root.tables("recipe")) {
+    Recipe recipe = read_recipe(listed, mode, methods);
+    names.push_back(recipe.name);
+    if (!only.empty() && std::find(only.begin(), only.end(), recipe.name) == only.end()) continue;
+    if (global_batch > 0) recipe.global_batch = global_batch;
+    recipes.push_back(std::move(recipe));
+  }
+  root.reject_unknown();
+  for (const std::string& name : only)
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const std::string near = framework::nearest(name, names);
+      throw Error(ErrorKind::config_invalid, {table.where("only"), "names of recipes in " + root.file(), name, near.empty() ? "" : "did you mean \"" + near + "\"?"});
+    }
+  return recipes;
+}
+
+std::vector<Recipe> read_recipes(const ConfigTable& root, const fs::path& folder, Mode mode, const MethodRegistry& methods) {
   std::vector<Recipe> recipes;
   for (const ConfigTable& table : root.tables("recipe")) {
-    Recipe recipe;
-    const std::vector<std::string> patterns = table.texts("train");
-    recipe.name = table.text("name", patterns.empty() ? std::nullopt : std::optional<std::string>("custom"));
-    const double rate = table.number("learning_rate", 0.0, 0, 1e3);
-    const std::vector<ConfigTable> groups = table.tables("group");
-    if (groups.empty()) recipe.groups.push_back({patterns.empty() ? std::vector<std::string>{recipe.name} : patterns, rate});
-    for (const ConfigTable& group : groups)
-      recipe.groups.push_back({group.texts("train"), group.number("learning_rate", rate, 0, 1e3)});
-    std::vector<std::string> known = methods.names();
-    known.emplace_back("none");
-    if (const std::string method = table.choice("method", known, "none"); method != "none") {
-      const ConfigTable settings = table.table(method);
-      recipe.method = methods.make(method, {settings, recipe.groups, mode == Mode::faithful});
+    std::vector<Recipe> listed;
+    if (table.has("file")) listed = read_recipe_file(table, folder, mode, methods);
+    else listed.push_back(read_recipe(table, mode, methods));
+    for (Recipe& recipe : listed) {
+      for (const Recipe& other : recipes)
+        if (other.name == recipe.name)
+          throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every recipe", recipe.name + " twice",
+                                                  "give one of them another name"});
+      recipes.push_back(std::move(recipe));
     }
-    for (const Recipe& other : recipes)
-      if (other.name == recipe.name)
-        throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every recipe", recipe.name + " twice",
-                                                "give one of them another name"});
-    recipes.push_back(std::move(recipe));
   }
   return recipes;
 }
@@ -125,6 +159,7 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
     task.source = read_source(entry.table, e.mode);
     task.mixture = e.mode == Mode::faithful ? framework::MixtureMode::faithful : framework::MixtureMode::clean;
     task.settings = read_settings(entry.table, e.train);
+    task.records = table.integer("records", entry.table.integer("records", 0, 0, kMany), 0, kMany);
     if (table.has("file")) {
       task.settings = read_settings(table, task.settings);
       entry.table.reject_unknown();
@@ -177,6 +212,11 @@ std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& 
 
 }  // namespace
 
+TrainSettings Recipe::settings(TrainSettings task) const {
+  if (global_batch > 0) task.global_batch = global_batch;
+  return task;
+}
+
 Experiment read_experiment(const fs::path& file, const std::vector<std::string>& overrides, const Extras& extras) {
   const ConfigFile document = file.empty() ? ConfigFile::parse("", "--set", overrides) : ConfigFile::read(file, overrides);
   const ConfigTable root = document.root();
@@ -197,9 +237,12 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   const ConfigTable data = root.table("data");
   e.bad_records = data.choice("bad_records", {"stop", "skip"}, "stop") == "stop" ? OnBad::stop : OnBad::skip;
   e.methods = extras.methods;
-  e.recipes = read_recipes(root, e.mode, extras.methods);
+  e.recipes = read_recipes(root, folder, e.mode, extras.methods);
   e.data_root = path_of(data, "root", folder);
   e.tasks = read_tasks(root, folder, e, files);
+  std::vector<std::string> names;
+  for (const Task& task : e.tasks) names.push_back(task.name);
+  e.study = read_study(root.table("study"), names);
   e.benchmarks = read_benchmarks(root, folder, e, files, extras);
   for (const ConfigTable& table : root.tables("probe"))
     e.probes.push_back({table.text("name", "number_bias"), path_of(table, "data", folder), path_of(table, "images", folder),

@@ -15,6 +15,7 @@
 #include "recipes/evaluation.h"
 #include "recipes/extras.h"
 #include "recipes/method.h"
+#include "recipes/study_plan.h"
 #include "recipes/train_settings.h"
 #include "recipes/trainable.h"
 
@@ -30,6 +31,7 @@ struct Task {
   std::shared_ptr<const framework::SourceFields> source;  ///< how rows become records; null: the file holds records
   framework::MixtureMode mixture = framework::MixtureMode::clean;
   TrainSettings settings;            ///< [train] with the task's own keys over it
+  std::int64_t records = 0;          ///< that `train` is said to hold, for dry runs where it is not at hand; 0: not said
 };
 
 /// Questions with reference answers. `target` benchmarks belong to a task; `held_out` ones to none.
@@ -59,6 +61,10 @@ struct Recipe {
   std::string name;
   std::vector<TrainableGroup> groups;
   std::shared_ptr<const Method> method = nullptr;  ///< null: cross-entropy on those parameters, nothing else
+  std::int64_t global_batch = 0;                   ///< of every stage it teaches; 0: as the tasks say
+
+  /// A task's settings as this recipe trains it.
+  TrainSettings settings(TrainSettings task) const;
 };
 
 struct Experiment {
@@ -74,6 +80,7 @@ struct Experiment {
   std::vector<Recipe> recipes;
   MethodRegistry methods;            ///< that a recipe or a stored stage may name
   std::vector<Task> tasks;           ///< in teaching order
+  StudyPlan study;                   ///< in which orders and with which seeds every recipe teaches them
   std::vector<Benchmark> benchmarks;
   std::vector<Probe> probes;
   std::int64_t evaluation_batch = 8;
