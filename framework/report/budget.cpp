@@ -49,6 +49,14 @@ std::string digits(const std::int64_t& number) { return std::to_string(number); 
 
 }  // namespace
 
+Budget with_stage(const Budget& branch, const Budget& stage) {
+  if (branch.global_batch.empty()) return stage;
+  const auto sum = [](std::int64_t a, std::int64_t b) { return a > 0 && b > 0 ? a + b : 0; };
+  const std::string last = branch.global_batch.substr(branch.global_batch.rfind('/') + 1);  // npos + 1 is 0
+  return {last == stage.global_batch ? branch.global_batch : branch.global_batch + "/" + stage.global_batch, sum(branch.steps, stage.steps),
+          sum(branch.tokens, stage.tokens)};
+}
+
 std::vector<std::string> unequal_budgets(const std::vector<const Study*>& studies) {
   std::map<std::string, std::set<std::string>> modes, batches;
   std::map<std::int64_t, std::set<std::string>> steps, tokens;
