@@ -224,8 +224,8 @@ bool Curriculum::teach_branch(const PlannedBranch& branch) {
     const std::string ending = reading.empty() ? "" : " (" + reading + ")";
     framework::StudyBranch shown{recipe.name + ending, trained, {}};
     shown.name = branch.name + ending;
-    shown.order = branch.order->name;
-    shown.seed = branch.seed;
+    if (experiment_.study.orders.size() > 1) shown.order = branch.order->name;
+    if (branch.seed) shown.seed = static_cast<std::int64_t>(*branch.seed);
     study_.branches.push_back(std::move(shown));
   }
   std::string stage = store_->resolve("base");

@@ -59,7 +59,7 @@ json::object budget_json(const Budget& budget) {
 void read_setting(const json::object& item, StudyBranch& branch) {
   if (const json::value* name = item.if_contains("name")) branch.name = name->as_string();
   if (const json::value* order = item.if_contains("order")) branch.order = order->as_string();
-  if (const json::value* seed = item.if_contains("seed"); seed && !seed->is_null()) branch.seed = seed->to_number<std::uint64_t>();
+  if (const json::value* seed = item.if_contains("seed")) branch.seed = seed->to_number<std::int64_t>();
   if (const json::value* budget = item.if_contains("budget"))
     branch.budget = {std::string(budget->at("global_batch").as_string()), budget->at("steps").to_number<std::int64_t>(),
                      budget->at("tokens").to_number<std::int64_t>()};
@@ -109,9 +109,11 @@ json::value to_json(const Study& study) {
   for (const StudyBranch& branch : study.branches) {
     json::array stages;
     for (const StudyPoint& point : branch.stages) stages.push_back(point_json(point));
-    branches.push_back(json::object{{"recipe", branch.recipe}, {"name", branch.label()}, {"order", branch.order},
-                                    {"seed", branch.seed ? json::value(*branch.seed) : json::value(nullptr)}, {"trained", branch.trained},
-                                    {"budget", budget_json(branch.budget)}, {"stages", std::move(stages)}});
+    json::object item{{"recipe", branch.recipe}, {"trained", branch.trained}, {"stages", std::move(stages)},
+                      {"name", branch.label()}, {"budget", budget_json(branch.budget)}};
+    if (!branch.order.empty()) item["order"] = branch.order;
+    if (branch.seed) item["seed"] = *branch.seed;
+    branches.push_back(std::move(item));
   }
   const std::vector<std::string> unequal = unequal_budgets({&study});
   return json::object{{"title", study.title}, {"mode", study.mode}, {"parameters", study.parameters},

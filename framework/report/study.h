@@ -39,9 +39,9 @@ struct StudyBranch {
   std::string recipe;                    ///< the same in all orders and seeds
   std::int64_t trained = 0;              ///< parameters
   std::vector<StudyPoint> stages;
+  std::string order = {};                ///< name of the order its tasks came in; empty: the only one
+  std::optional<std::int64_t> seed = {};  ///< where the study has several
   std::string name = {};                 ///< tells branches of one recipe apart; empty: the recipe
-  std::string order = "given";           ///< of the tasks
-  std::optional<std::uint64_t> seed = {};  ///< of the study; nullopt: the tasks' own
   Budget budget = {};
   const std::string& label() const { return name.empty() ? recipe : name; }
 };

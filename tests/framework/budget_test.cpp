@@ -63,7 +63,7 @@ TEST(Budget, IsKeptInTheRecord) {
   EXPECT_FALSE(record.at("equal_budget").as_bool());
   const Study read = study_from_json(record, "x");
   EXPECT_EQ(read.branches[0].label(), "a.s1");
-  EXPECT_EQ(read.branches[0].seed, 1U);
+  EXPECT_EQ(read.branches[0].seed, 1);
   EXPECT_EQ(read.branches[0].budget.tokens, 10'000);
   EXPECT_FALSE(read.branches[1].seed);
 }
