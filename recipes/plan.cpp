@@ -101,7 +101,7 @@ class Planner {
 
   void fill(LayoutPlan& result, const Recipe& recipe) const {
     const MeshShape& shape = result.shape;
-    const TrainSettings& settings = experiment_.train;
+    const TrainSettings settings = recipe.settings(experiment_.train);
     const auto partition = models::partition_for(config_, shape.pipeline);
     const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
     const auto selected = select(table, recipe.groups, recipe.method.get());
