@@ -184,7 +184,7 @@ std::string describe_plan(const json::object& plan) {
     out += line(recipe, {"name", "tensors", "trained"});
     for (const json::value& kind : recipe.at("kinds").as_array()) out += "  " + line(kind, {"name", "tensors", "elements", "learning_rate"});
     for (const json::value& stage : recipe.at("stages").as_array())
-      out += "  " + line(stage, {"task", "records", "global_batch", "steps", "warmup_steps", "schedule", "learning_rate"});
+      out += "  " + line(stage, {"task", "records", "global_batch", "steps", "warmup_steps", "schedule", "learning_rates"});
     for (const json::value& rank : recipe.at("bytes_by_rank").as_array()) out += "  " + line(rank, {"pipeline_stage", "tensor", "weights", "gradients", "optimizer"});
   }
   out += "study\n" + line(plan.at("study"), {"stages", "distinct"});

@@ -25,7 +25,10 @@ json::array stage_schedules(const Experiment& experiment, const Recipe& recipe, 
       stage["steps"] = steps;
       stage["warmup_steps"] = warmup_steps(settings.warmup_ratio, steps);
     }
-    for (const char* key : {"global_batch", "epochs", "schedule", "learning_rate", "weight_decay", "clip"}) stage[key] = described.at(key);
+    for (const char* key : {"global_batch", "epochs", "schedule", "weight_decay", "clip"}) stage[key] = described.at(key);
+    json::array rates;
+    for (const TrainableGroup& group : recipe.groups) rates.emplace_back(group.learning_rate > 0 ? group.learning_rate : settings.learning_rate);
+    stage["learning_rates"] = std::move(rates);
     stages.push_back(std::move(stage));
   }
   return stages;

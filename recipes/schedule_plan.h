@@ -14,7 +14,7 @@ namespace retain::recipes {
 using RecordCounts = std::map<std::string, std::optional<std::int64_t>>;
 
 /// One entry a task in the given order: `task, records, steps, warmup_steps` (null where records are unknown), `global_batch,
-/// epochs, schedule, learning_rate, weight_decay, clip`. Throws Error(data_empty) for a task without a whole global batch.
+/// epochs, schedule, weight_decay, clip, learning_rates` (by group). Throws Error(data_empty) for a task without a whole global batch.
 framework::json::array stage_schedules(const Experiment& experiment, const Recipe& recipe, const RecordCounts& counts);
 
 /// `branches` (name, recipe, order, seed), `stages`, and `distinct`: those that are taught, each once.
