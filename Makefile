@@ -20,8 +20,8 @@ help:
 	@printf 'make install PREFIX=DIR\n'
 
 build:
-	@torch=$$(cmake/setup.sh) && \
-	cmake --preset $(PRESET) -DRETAIN_TORCH="$$torch" && \
+	@torch=$$(cmake/setup.sh) && arrow=$$(cmake/setup.sh arrow) && \
+	cmake --preset $(PRESET) -DRETAIN_TORCH="$$torch" -DRETAIN_ARROW="$$arrow" && \
 	cmake --build --preset $(PRESET) -j $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
 checks:

@@ -32,6 +32,7 @@ target_link_libraries(retain_hdf5 INTERFACE ${HDF5_C_LIBRARIES} retain_mpi)
 target_compile_definitions(retain_hdf5 INTERFACE ${HDF5_DEFINITIONS})
 
 include(RetainTorch)
+include(RetainArrow)
 if(RETAIN_CUDA)
   include(RetainCuda)
 endif()

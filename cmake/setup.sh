@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Brings everything a build needs: Debian packages (installed as root, otherwise named), and the pinned torch wheel,
 # unpacked once into a cache. Prints the torch folder on standard output; progress goes to standard error.
+#   setup.sh arrow    the same for the pinned pyarrow wheel (Parquet); nothing is printed where it cannot be had
 #   RETAIN_TORCH=DIR  use this torch (a folder with include/ and lib/) and fetch nothing
+#   RETAIN_ARROW=DIR  use this pyarrow (a folder with include/, libarrow and libparquet) and fetch nothing
 #   RETAIN_CACHE=DIR  where the wheel is kept (default: ${XDG_CACHE_HOME:-$HOME/.cache}/retain)
 set -euo pipefail
 
 torch_version=2.14.1
+arrow_version=26.0.1
 wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -44,27 +47,31 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $missing >&2
 }
 
-fetch_torch() {
+# fetch NAME VERSION WHEEL…: unpacks what a build needs of the wheels into the cache, once, and prints the folder.
+fetch() {
+  local name=$1 version=$2
+  shift 2
   local cache=${RETAIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/retain}
-  local home=$cache/torch-$torch_version
+  local home=$cache/$name-$version
   if [ ! -f "$home/complete" ]; then
-    say "fetching torch $torch_version (550 MB, once) into $cache"
+    say "fetching $name $version (once) into $cache"
     local staging
     mkdir -p "$cache"
-    staging=$(mktemp -d "$cache/torch.XXXXXX")
+    staging=$(mktemp -d "$cache/$name.XXXXXX")
     # shellcheck disable=SC2064  # the folder's name now: the variable is gone when the shell ends
     trap "rm -rf '$staging'" EXIT
     python3 -m pip download --no-deps --only-binary=:all: --python-version 3.11 --implementation cp \
       --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux_2_17_x86_64 \
-      --platform manylinux2014_x86_64 --platform manylinux1_x86_64 --dest "$staging/wheels" "${wheels[@]}" >&2
+      --platform manylinux2014_x86_64 --platform manylinux1_x86_64 --dest "$staging/wheels" "$@" >&2 || return 1
     say "unpacking"
-    python3 - "$staging" >&2 <<'PYTHON'
+    python3 - "$staging" >&2 <<'PYTHON' || return 1
 import glob, sys, zipfile
 staging = sys.argv[1]
+needed = ("torch/include/", "torch/lib/", "nvidia/", "torch/version", "pyarrow/include/arrow/", "pyarrow/include/parquet/",
+          "pyarrow/libarrow.so", "pyarrow/libparquet.so")
 for wheel in glob.glob(staging + "/wheels/*.whl"):
     with zipfile.ZipFile(wheel) as archive:
-        wanted = [n for n in archive.namelist() if n.startswith(("torch/include/", "torch/lib/", "nvidia/", "torch/version"))]
-        archive.extractall(staging + "/site", wanted)
+        archive.extractall(staging + "/site", [n for n in archive.namelist() if n.startswith(needed)])
 PYTHON
     touch "$staging/site/complete"
     rm -rf "$home"
@@ -72,13 +79,24 @@ PYTHON
     rm -rf "$staging"
     trap - EXIT
   fi
-  printf '%s\n' "$home/torch"
+  printf '%s\n' "$home"
 }
 
+if [ "${1:-}" = arrow ]; then
+  if [ -n "${RETAIN_ARROW:-}" ]; then
+    printf '%s\n' "$RETAIN_ARROW"
+  elif home=$(fetch arrow "$arrow_version" "pyarrow==$arrow_version"); then
+    printf '%s\n' "$home/pyarrow"
+  else
+    say "pyarrow $arrow_version cannot be fetched: Retain will not read Parquet"
+  fi
+  exit 0
+fi
 install_packages
 if [ -n "${RETAIN_TORCH:-}" ]; then
   say "using torch at $RETAIN_TORCH"
   printf '%s\n' "$RETAIN_TORCH"
 else
-  fetch_torch
+  home=$(fetch torch "$torch_version" "${wheels[@]}")
+  printf '%s\n' "$home/torch"
 fi

@@ -8,6 +8,7 @@
 
 #include "framework/base/memory.h"
 #include "framework/base/progress.h"
+#include "framework/report/budget.h"
 #include "framework/store/refs.h"
 #include "framework/store/results.h"
 #include "recipes/base_import.h"
@@ -18,7 +19,9 @@
 #include "recipes/probes/number_bias.h"
 #include "recipes/probes/number_tokens.h"
 #include "recipes/picture_digests.h"
+#include "recipes/record_lengths.h"
 #include "recipes/record_samples.h"
+#include "recipes/source_settings.h"
 #include "recipes/stage_method.h"
 #include "recipes/stage_summary.h"
 #include "recipes/trainer.h"
@@ -67,6 +70,20 @@ struct Curriculum::LoadedTask {
   DataIdentity identity;
 };
 
+/// A task as a branch teaches it.
+struct Curriculum::Lesson {
+  const PlannedBranch& branch;
+  const Recipe& recipe;
+  const LoadedTask& task;
+  TrainSettings settings;
+  std::vector<const LoadedTask*> replayed;  ///< earlier tasks of the order whose records come in again
+};
+
+struct Curriculum::Taught {
+  std::string stage;
+  framework::Budget budget;
+};
+
 struct Curriculum::LoadedBenchmark {
   Benchmark benchmark;
   std::vector<Question> questions;
@@ -85,25 +102,29 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
       memory_before_(framework::anonymous_bytes()) {
   PictureDigests pictures(mesh.world());
   const auto load = [&](const Task& task) {
-    framework::RecordSetOptions options{.images = task.images, .seed = task.settings.seed};
-    if (experiment.mode == Mode::faithful) options.mixture = framework::MixtureMode::faithful;
-    LoadedTask loaded{task, std::make_unique<framework::RecordSet>(framework::RecordSet::load(task.train, options)), nullptr, {}};
-    loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder());
+    LoadedTask loaded{task, std::make_unique<framework::RecordSet>(load_records(task)), nullptr, {}};
     return loaded;
+  };
+  const auto prepare = [&](LoadedTask& loaded) {
+    loaded.identity = identity_of(*loaded.records, pictures);
+    const auto mode = experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful;
+    const auto lengths = lengths_file(experiment.store, kit_.directory(), mode, loaded.identity.records, loaded.identity.pictures);
+    loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder(), lengths);
   };
   for (const Recipe& recipe : experiment.recipes)  // refuses a pattern that matches nothing
     select(extended_table(kit_.table(), recipe.method.get()), recipe.groups, recipe.method.get());
   for (const Task& task : experiment.tasks) {
     tasks_.push_back(load(task));
     check_task_records(*tasks_.back().records, experiment.bad_records);
-    tasks_.back().identity = identity_of(*tasks_.back().records, pictures);
+    prepare(tasks_.back());
   }
   for (const Probe& probe : experiment.probes) {
-    captions_.push_back(load({probe.name, probe.data, probe.images, experiment.train}));
-    captions_.back().identity = identity_of(*captions_.back().records, pictures);
+    Task captions{.name = probe.name, .train = probe.data, .images = probe.images, .source = nullptr, .settings = experiment.train};
+    captions_.push_back(load(captions));
+    prepare(captions_.back());
   }
   for (const Benchmark& benchmark : experiment.benchmarks) {
-    const auto records = framework::RecordSet::load(benchmark.data, {.images = benchmark.images});
+    const auto records = load_records(benchmark);
     benchmarks_.push_back({benchmark, read_questions(benchmark), identity_of(records, pictures)});
   }
   if (!captions_.empty()) number_ids_ = number_tokens(kit_.builder().tokenizer());
@@ -187,70 +208,94 @@ bool Curriculum::run() {
   const std::string base = import_base();
   study_.base = measure(base, "");
   keep_study();
-  for (const Recipe& recipe : experiment_.recipes)
-    if (!teach_branch(recipe)) return false;
+  for (const PlannedBranch& branch : branches_of(experiment_))
+    if (!teach_branch(branch)) return false;
   return true;
 }
 
-bool Curriculum::teach_branch(const Recipe& recipe) {
+bool Curriculum::teach_branch(const PlannedBranch& branch) {
+  const Recipe& recipe = *branch.recipe;
   std::int64_t trained = 0;
   const parallel::ParameterTable table = extended_table(kit_.table(), recipe.method.get());
   for (const Selected& parameter : select(table, recipe.groups, recipe.method.get())) trained += table.find(parameter.name)->elements();
   const std::vector<std::string> readings = recipe.method ? recipe.method->readings() : std::vector<std::string>{""};
   const std::size_t first_branch = study_.branches.size();
-  for (const std::string& reading : readings)
-    study_.branches.push_back({reading.empty() ? recipe.name : recipe.name + " (" + reading + ")", trained, {}});
+  for (const std::string& reading : readings) {
+    const std::string ending = reading.empty() ? "" : " (" + reading + ")";
+    framework::StudyBranch shown{recipe.name + ending, trained, {}};
+    shown.name = branch.name + ending;
+    if (experiment_.study.orders.size() > 1) shown.order = branch.order->name;
+    if (branch.seed) shown.seed = static_cast<std::int64_t>(*branch.seed);
+    study_.branches.push_back(std::move(shown));
+  }
   std::string stage = store_->resolve("base");
-  for (const LoadedTask& task : tasks_) {
-    const std::optional<std::string> taught = teach(recipe, task, stage);
+  for (std::size_t place = 0; place < branch.order->tasks.size(); ++place) {
+    const Lesson lesson = lesson_of(branch, place);
+    const std::optional<Taught> taught = teach(lesson, stage);
     if (!taught) return false;
-    stage = recipe.method ? recipe.method->settle(*store_, mesh_, {store_->resolve("base"), stage, *taught}) : *taught;
-    point_branch(recipe.name, stage);
-    for (std::size_t i = 0; i < readings.size(); ++i)
-      study_.branches[first_branch + i].stages.push_back(measure(stage, task.task.name, i == 0 ? "" : readings[i]));
+    stage = recipe.method ? recipe.method->settle(*store_, mesh_, {store_->resolve("base"), stage, taught->stage}) : taught->stage;
+    point_branch(branch.name, stage);
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+      framework::StudyBranch& shown = study_.branches[first_branch + i];
+      shown.stages.push_back(measure(stage, lesson.task.task.name, i == 0 ? "" : readings[i]));
+      shown.budget = framework::with_stage(shown.budget, taught->budget);
+    }
     keep_study();
   }
   return true;
 }
 
-std::vector<const Curriculum::LoadedTask*> Curriculum::replayed(const Recipe& recipe, const LoadedTask& task) const {
-  std::vector<const LoadedTask*> earlier;
-  if (!recipe.method || recipe.method->replayed() == 0) return earlier;
-  for (const LoadedTask& other : tasks_) {
-    if (&other == &task) break;
-    earlier.push_back(&other);
-  }
-  return earlier;
+Curriculum::Lesson Curriculum::lesson_of(const PlannedBranch& branch, std::size_t place) const {
+  const std::vector<std::size_t>& order = branch.order->tasks;
+  const LoadedTask& task = tasks_.at(order.at(place));
+  Lesson lesson{branch, *branch.recipe, task, branch.settings(task.task), {}};
+  if (lesson.recipe.method && lesson.recipe.method->replayed() > 0)
+    for (std::size_t earlier = 0; earlier < place; ++earlier) lesson.replayed.push_back(&tasks_[order[earlier]]);
+  return lesson;
 }
 
-json::object Curriculum::teach_inputs(const Recipe& recipe, const LoadedTask& task, const std::string& parent,
-                                      const framework::StageReader* reference) const {
+json::object Curriculum::teach_inputs(const Lesson& lesson, const std::string& parent, const framework::StageReader* reference) const {
+  const Recipe& recipe = lesson.recipe;
+  const LoadedTask& task = lesson.task;
   json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
                       {"task", task.task.name}, {"data", task.identity.records},
-                      {"pictures", task.identity.pictures}, {"settings", json::parse(describe_settings(task.task.settings))},
+                      {"pictures", task.identity.pictures}, {"settings", json::parse(describe_settings(lesson.settings))},
                       {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
   if (recipe.method && !recipe.method->describe().empty()) inputs["method"] = recipe.method->describe();
   if (reference) inputs["reference"] = reference->id();
   json::array earlier;
-  for (const LoadedTask* other : replayed(recipe, task))
+  for (const LoadedTask* other : lesson.replayed)
     earlier.push_back(json::object{{"data", other->identity.records}, {"pictures", other->identity.pictures}});
   if (!earlier.empty()) inputs["replayed"] = std::move(earlier);
   return inputs;
 }
 
-std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent) {
+/// As noted when the stage was taught: a stage of an earlier version has no note, and its steps and tokens are unknown.
+framework::Budget Curriculum::budget_of(const Lesson& lesson, const std::string& key) {
+  framework::Budget budget{std::to_string(lesson.settings.global_batch), 0, 0};
+  if (const auto noted = store_->get_result(framework::memo_key("budget", json::object{{"taught", key}}))) {
+    budget.steps = noted->at("steps").to_number<std::int64_t>();
+    budget.tokens = noted->at("tokens").to_number<std::int64_t>();
+  }
+  return budget;
+}
+
+std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const std::string& parent) {
+  const Recipe& recipe = lesson.recipe;
+  const LoadedTask& task = lesson.task;
+  const std::string& branch = lesson.branch.name;
   const Method* method = recipe.method.get();
   const auto reference = open_reference(recipe, parent);
-  const json::object inputs = teach_inputs(recipe, task, parent, reference.get());
+  const json::object inputs = teach_inputs(lesson, parent, reference.get());
   const std::string key = framework::memo_key("teach", inputs);
-  const std::string title = recipe.name + " · " + task.task.name;
+  const std::string title = branch + " · " + task.task.name;
   if (const auto known = store_->get_stage(key)) {
     log_.info(title + ": taught before with these inputs, stage " + known->substr(0, 10));
-    return known;
+    return Taught{*known, budget_of(lesson, key)};
   }
 
   if (method && !method->own_parameters(kit_.table()).empty())
-    load_model(parent, {(model_method_ = recipe.method).get(), task.task.settings.seed, task.task.name});
+    load_model(parent, {(model_method_ = recipe.method).get(), lesson.settings.seed, task.task.name});
   else
     use(parent);
   model_stage_.clear();
@@ -261,7 +306,7 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   const FeatureUse features_before{features_.hits(), features_.misses()};
   Trainer* running = nullptr;
   const auto describe_step = [&](std::int64_t step) {
-    mesh_.world().describe_activity("recipe " + recipe.name + ", task " + task.task.name + ", step " + std::to_string(step));
+    mesh_.world().describe_activity("recipe " + branch + ", task " + task.task.name + ", step " + std::to_string(step));
   };
   TrainerHooks hooks;
   hooks.on_step = [&](const StepRecord& record) {
@@ -274,15 +319,15 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
   hooks.stop_requested = [&] { return stop_.load(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
   std::vector<const SampleSource*> earlier;
-  for (const LoadedTask* other : replayed(recipe, task)) earlier.push_back(other->samples.get());
-  const ReplaySamples samples(*task.samples, earlier, earlier.empty() ? 0 : method->replayed(), task.task.settings.seed, task.task.name);
-  Trainer trainer(*model_, samples, task.task.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name,
+  for (const LoadedTask* other : lesson.replayed) earlier.push_back(other->samples.get());
+  const ReplaySamples samples(*task.samples, earlier, earlier.empty() ? 0 : method->replayed(), lesson.settings.seed, task.task.name);
+  Trainer trainer(*model_, samples, lesson.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name,
                   {method, reference.get(), before.get()});
   running = &trainer;
-  announce(recipe, task, trainer.selected());
+  announce(lesson, trainer.selected());
   if (trainer.resume(*store_, key)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
   const std::int64_t first = trainer.next_step();
-  if (mesh_.world().rank() == 0) step_log_.begin_stage(recipe.name, task.task.name, first);
+  if (mesh_.world().rank() == 0) step_log_.begin_stage(branch, task.task.name, first);
   bar = std::make_unique<framework::Progress>(title, trainer.total_steps(), mesh_.world().rank() == 0);
   describe_step(first);
   const TrainOutcome outcome = trainer.run();
@@ -303,25 +348,30 @@ std::optional<std::string> Curriculum::teach(const Recipe& recipe, const LoadedT
     draft.info["method"] = outcome.method;
     log_.info(title + ": " + json::serialize(outcome.method));
   }
-  return commit(std::move(draft), key, task.task.name, recipe);
+  store_->put_result(framework::memo_key("budget", json::object{{"taught", key}}),
+                     json::object{{"steps", trainer.total_steps()}, {"tokens", trainer.total_tokens()}});
+  return Taught{commit(std::move(draft), key, lesson), budget_of(lesson, key)};
 }
 
-void Curriculum::announce(const Recipe& recipe, const LoadedTask& task, const std::vector<Selected>& selected) {
+void Curriculum::announce(const Lesson& lesson, const std::vector<Selected>& selected) {
+  const Recipe& recipe = lesson.recipe;
   if (announced_ == recipe.name) return;
   announced_ = recipe.name;
   log_.info("recipe " + recipe.name + "\n" +
-            trainable_table(kit_.config(), model_->table(), selected, recipe.groups, task.task.settings, mesh_.shape()));
+            trainable_table(kit_.config(), model_->table(), selected, recipe.groups, lesson.settings, mesh_.shape()));
 }
 
-std::string Curriculum::commit(framework::StageDraft draft, const std::string& key, const std::string& task, const Recipe& recipe) {
-  mesh_.world().describe_activity("committing recipe " + recipe.name + ", task " + task);
+std::string Curriculum::commit(framework::StageDraft draft, const std::string& key, const Lesson& lesson) {
+  const Recipe& recipe = lesson.recipe;
+  const std::string& task = lesson.task.task.name;
+  mesh_.world().describe_activity("committing recipe " + lesson.branch.name + ", task " + task);
   std::set<std::string> changed;
   if (recipe.method)
     for (std::string& name : recipe.method->changed(model_->table())) changed.insert(std::move(name));
   else
     for (const Selected& parameter : select(model_->table(), recipe.groups)) changed.insert(parameter.name);
   const auto arrays = parallel::arrays_of(model_->table(), model_->parameters(), [&](const std::string& name) { return changed.contains(name); });
-  const std::string stage = store_->commit(std::move(draft), arrays, recipe.name, recipe.name + " learned " + task);
+  const std::string stage = store_->commit(std::move(draft), arrays, lesson.branch.name, lesson.branch.name + " learned " + task);
   store_->put_result(key, json::object{{"stage", stage}});
   store_->clear_progress(key);
   model_stage_ = stage;

@@ -36,6 +36,8 @@ class Curriculum {
  private:
   struct LoadedBenchmark;
   struct LoadedTask;
+  struct Lesson;
+  struct Taught;
 
   std::string import_base();
   /// Holds the stage's weights, computing as `reading` says (see Method::readings; empty: the first).
@@ -43,17 +45,18 @@ class Curriculum {
   void load_model(const std::string& stage, const ModelMethod& with);
   /// The stage a recipe's method compares with; null: the one it starts from.
   std::unique_ptr<framework::StageReader> open_reference(const Recipe& recipe, const std::string& parent) const;
-  bool teach_branch(const Recipe& recipe);
-  /// Tasks before `task` whose records the recipe's method replays.
-  std::vector<const LoadedTask*> replayed(const Recipe& recipe, const LoadedTask& task) const;
+  bool teach_branch(const PlannedBranch& branch);
+  /// The task at a place of the branch's order, as the branch teaches it.
+  Lesson lesson_of(const PlannedBranch& branch, std::size_t place) const;
   /// What a taught stage is remembered by.
-  framework::json::object teach_inputs(const Recipe& recipe, const LoadedTask& task, const std::string& parent,
-                                       const framework::StageReader* reference) const;
-  std::optional<std::string> teach(const Recipe& recipe, const LoadedTask& task, const std::string& parent);
+  framework::json::object teach_inputs(const Lesson& lesson, const std::string& parent, const framework::StageReader* reference) const;
+  /// The stage, and what it was taught with; nullopt: asked to stop.
+  std::optional<Taught> teach(const Lesson& lesson, const std::string& parent);
+  framework::Budget budget_of(const Lesson& lesson, const std::string& key);
   /// The table of what a recipe trains, once a recipe.
   void plan_memory();
-  void announce(const Recipe& recipe, const LoadedTask& task, const std::vector<Selected>& selected);
-  std::string commit(framework::StageDraft draft, const std::string& key, const std::string& task, const Recipe& recipe);
+  void announce(const Lesson& lesson, const std::vector<Selected>& selected);
+  std::string commit(framework::StageDraft draft, const std::string& key, const Lesson& lesson);
   framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading = {});
   double evaluate_stage(const std::string& stage, const LoadedBenchmark& benchmark, const std::string& reading);
   /// Answers to the same questions by the same stage, kept under another metric.

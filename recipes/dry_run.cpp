@@ -12,6 +12,9 @@
 #include "models/weights/directory_source.h"
 #include "models/weights/load.h"
 #include "recipes/evaluator.h"
+#include "recipes/schedule.h"
+#include "recipes/schedule_plan.h"
+#include "recipes/source_settings.h"
 #include "recipes/trainable_table.h"
 
 namespace retain::recipes {
@@ -22,9 +25,9 @@ using framework::ErrorKind;
 namespace json = framework::json;
 
 /// The error of an image whose header cannot be read.
-std::optional<Error> probe_image(const std::filesystem::path& file) {
+std::optional<Error> probe_image(const framework::Picture& picture) {
   try {
-    framework::read_size(file);
+    framework::read_size(picture);
     return std::nullopt;
   } catch (const Error& error) {
     return error;
@@ -32,18 +35,49 @@ std::optional<Error> probe_image(const std::filesystem::path& file) {
 }
 
 json::object check_task(const Experiment& experiment, const Task& task) {
-  const auto records = framework::RecordSet::load(task.train, {.images = task.images});
+  const auto records = load_records(task);
   const framework::CheckReport report = check_task_records(records, experiment.bad_records);
   json::array faults;
   for (const framework::RecordFault& fault : report.faults) faults.emplace_back(fault.error.what());
   const auto usable = static_cast<std::int64_t>(report.usable.size());
-  const std::int64_t steps = task.settings.drop_last ? usable / task.settings.global_batch
-                                                     : (usable + task.settings.global_batch - 1) / task.settings.global_batch;
+  const std::int64_t steps = optimizer_steps(task.settings, usable);
   if (steps == 0)
     throw Error(ErrorKind::data_empty, {"task " + task.name + " has no whole global batch", std::to_string(task.settings.global_batch) + " usable records at least",
                                         std::to_string(usable), "lower train.global_batch, or set train.drop_last = false"});
-  return {{"name", task.name}, {"records", records.size()}, {"usable", usable}, {"steps", steps * task.settings.epochs},
+  return {{"name", task.name}, {"records", records.size()}, {"usable", usable}, {"steps", steps},
           {"global_batch", task.settings.global_batch}, {"digest", records.digest()}, {"faults", std::move(faults)}};
+}
+
+/// The same of a task whose data is not there.
+json::object stated_task(const Task& task, json::array& notes) {
+  json::object stated{{"name", task.name}, {"records", nullptr}, {"usable", nullptr}, {"steps", nullptr},
+                      {"global_batch", task.settings.global_batch}, {"digest", nullptr}, {"faults", json::array()}};
+  if (task.records > 0) {
+    stated["records"] = task.records;
+    stated["usable"] = task.records;
+    stated["steps"] = optimizer_steps(task.settings, task.records);
+    notes.emplace_back("task " + task.name + ": " + task.train.string() + " is not there; " + std::to_string(task.records) + " records as stated");
+  } else {
+    notes.emplace_back("task " + task.name + ": " + task.train.string() + " is not there and `records` is not set; its steps are unknown");
+  }
+  return stated;
+}
+
+json::object benchmark_json(const Benchmark& benchmark, bool counted) {
+  json::object described{{"name", benchmark.name}, {"questions", nullptr}, {"metric", benchmark.scoring.metric}};
+  if (counted) described["questions"] = read_questions(benchmark).size();
+  return described;
+}
+
+json::array kinds_json(const Recipe& recipe, const parallel::ParameterTable& table, const std::vector<Selected>& selected,
+                       const TrainSettings& settings) {
+  json::array kinds;
+  for (const ParameterKind& kind : kinds_of(table, selected)) {
+    const double own = recipe.groups.at(kind.group).learning_rate;
+    kinds.push_back(json::object{{"name", kind.name}, {"tensors", kind.tensors}, {"elements", kind.elements},
+                                 {"learning_rate", own > 0 ? own : settings.learning_rate}});
+  }
+  return kinds;
 }
 
 /// Tokenizer and processor, which a model alone may lack.
@@ -71,7 +105,9 @@ json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& m
       ranks.push_back(json::object{{"pipeline_stage", stage}, {"tensor", tensor}, {"weights", bytes.weights},
                                    {"gradients", bytes.gradients}, {"optimizer", bytes.optimizer}});
     }
-  return {{"name", recipe.name}, {"tensors", selected.size()}, {"trained", elements}, {"bytes_by_rank", std::move(ranks)}};
+  return {{"name", recipe.name}, {"tensors", selected.size()}, {"trained", elements},
+          {"method", recipe.method ? json::value(recipe.method->describe()) : json::value(nullptr)},
+          {"kinds", kinds_json(recipe, table, selected, settings)}, {"bytes_by_rank", std::move(ranks)}};
 }
 
 json::object parameter_json(const parallel::ParameterSpec& row, const std::vector<std::string>& trained_by) {
@@ -89,34 +125,48 @@ framework::CheckReport check_task_records(const framework::RecordSet& records, O
   return framework::check_records(records, options);
 }
 
-json::object dry_run(const Experiment& experiment, parallel::Communicator& world) {
+json::object dry_run(const Experiment& experiment, parallel::Communicator& world, DryRunDepth depth) {
   if (experiment.model.empty())
     throw Error(ErrorKind::config_invalid, {"model.path is not set", "a model directory", "nothing", "name it in [model] or with --set model.path=DIR"});
   const parallel::MeshShape shape = parallel::mesh_for(world.size(), experiment.tensor, experiment.pipeline);
   const models::LmmConfig config = models::read_config(experiment.model);
   const auto table = models::build_table(config, shape.tensor, models::partition_for(config, shape.pipeline), experiment.dtype);
-  const models::DirectorySource weights(experiment.model, config);
-  models::check_source(weights, table);
-  models::check_finite(weights, table, world.size(), world.rank());
+  const bool everything = depth == DryRunDepth::everything;
+  if (everything) {
+    const models::DirectorySource weights(experiment.model, config);
+    models::check_source(weights, table);
+    models::check_finite(weights, table, world.size(), world.rank());
+  }
 
   json::array notes, recipes, tasks, benchmarks, parameters;
   const bool needs_text = !experiment.tasks.empty() || !experiment.benchmarks.empty();
-  check_companions(experiment, config, needs_text, notes);
+  if (everything) check_companions(experiment, config, needs_text, notes);
+  else notes.emplace_back("config.json alone was read: weights, tokenizer and processor were not checked");
+  const auto counted = [&](const std::filesystem::path& file) { return everything || std::filesystem::exists(file); };
+  RecordCounts counts;
+  for (const Task& task : experiment.tasks) {
+    json::object described = counted(task.train) ? check_task(experiment, task) : stated_task(task, notes);
+    counts[task.name] = described.at("usable").is_null() ? std::nullopt : std::optional(described.at("usable").to_number<std::int64_t>());
+    tasks.push_back(std::move(described));
+  }
 
   std::map<std::string, std::vector<std::string>> trained_by;
-  for (const Recipe& recipe : experiment.recipes) recipes.push_back(recipe_plan(recipe, table, experiment.train, shape, trained_by));
+  for (const Recipe& recipe : experiment.recipes) {
+    json::object plan = recipe_plan(recipe, table, experiment.train, shape, trained_by);
+    plan["stages"] = stage_schedules(experiment, recipe, counts);
+    recipes.push_back(std::move(plan));
+  }
   for (const parallel::ParameterSpec& row : table.rows())
     parameters.push_back(parameter_json(row, trained_by[row.name]));
   for (const Recipe& recipe : experiment.recipes)
     for (const parallel::ParameterSpec& row : recipe.method ? recipe.method->own_parameters(table) : std::vector<parallel::ParameterSpec>{})
       parameters.push_back(parameter_json(row, trained_by[row.name]));
-  for (const Task& task : experiment.tasks) tasks.push_back(check_task(experiment, task));
-  for (const Benchmark& benchmark : experiment.benchmarks)
-    benchmarks.push_back(json::object{{"name", benchmark.name}, {"questions", read_questions(benchmark).size()}, {"metric", benchmark.scoring.metric}});
+  for (const Benchmark& benchmark : experiment.benchmarks) benchmarks.push_back(benchmark_json(benchmark, counted(benchmark.data)));
   return {{"model", json::object{{"family", config.family}, {"parameters", table.elements()}, {"stored_dtype", std::string(framework::name_of(config.stored_dtype))},
                                  {"dtype", std::string(framework::name_of(experiment.dtype))}}},
           {"mesh", json::object{{"data", shape.data}, {"pipeline", shape.pipeline}, {"tensor", shape.tensor}}},
-          {"recipes", std::move(recipes)}, {"tasks", std::move(tasks)}, {"benchmarks", std::move(benchmarks)},
+          {"mode", experiment.mode == Mode::clean ? "clean" : "faithful"}, {"recipes", std::move(recipes)},
+          {"study", study_json(experiment)}, {"tasks", std::move(tasks)}, {"benchmarks", std::move(benchmarks)},
           {"parameters", std::move(parameters)}, {"notes", std::move(notes)}};
 }
 
@@ -132,8 +182,13 @@ std::string describe_plan(const json::object& plan) {
   out += "recipes\n";
   for (const json::value& recipe : plan.at("recipes").as_array()) {
     out += line(recipe, {"name", "tensors", "trained"});
+    for (const json::value& kind : recipe.at("kinds").as_array()) out += "  " + line(kind, {"name", "tensors", "elements", "learning_rate"});
+    for (const json::value& stage : recipe.at("stages").as_array())
+      out += "  " + line(stage, {"task", "records", "global_batch", "steps", "warmup_steps", "schedule", "learning_rates"});
     for (const json::value& rank : recipe.at("bytes_by_rank").as_array()) out += "  " + line(rank, {"pipeline_stage", "tensor", "weights", "gradients", "optimizer"});
   }
+  out += "study\n" + line(plan.at("study"), {"stages", "distinct"});
+  for (const json::value& branch : plan.at("study").at("branches").as_array()) out += "  " + line(branch, {"name", "order", "seed"});
   out += "tasks\n";
   for (const json::value& task : plan.at("tasks").as_array()) out += line(task, {"name", "records", "usable", "steps", "global_batch"});
   out += "benchmarks\n";

@@ -8,12 +8,17 @@
 
 namespace retain::recipes {
 
+/// `configuration`: from config.json alone. Weights, tokenizer and processor need not be there, nor data: a task then has as many
+/// records as it is said to hold (`[[task]] records`), else an unknown number of steps.
+enum class DryRunDepth { everything, configuration };
+
 /// Collective over `world`. Checks the model (configuration, tensors, NaN and infinity), the mesh it would be cut over, the
 /// recipes' patterns, and where tasks are named their records and image headers. Returns, the same on every rank: `model`
-/// (family, parameters, dtype, files), `mesh`, `recipes` (counts and bytes, per rank too), `parameters` (name, shape, cut,
-/// pipeline stages, and under which recipes each is trained), `tasks` (records, bad ones by name), `benchmarks`, `notes`.
+/// (family, parameters, dtype, files), `mesh`, `recipes` (counts, by kind too; bytes per rank; the schedule of every stage),
+/// `study` (branches), `parameters` (name, shape, cut, pipeline stages, and under which recipes each is trained), `tasks`
+/// (records, bad ones by name), `benchmarks`, `notes`.
 /// An absent tokenizer or processor is a note unless tasks are named. Throws the first error it meets.
-framework::json::object dry_run(const Experiment& experiment, parallel::Communicator& world);
+framework::json::object dry_run(const Experiment& experiment, parallel::Communicator& world, DryRunDepth depth = DryRunDepth::everything);
 
 /// The same for people.
 std::string describe_plan(const framework::json::object& plan);

@@ -2,6 +2,7 @@
 #include "recipes/evaluator.h"
 
 #include "models/generator.h"
+#include "recipes/source_settings.h"
 
 namespace retain::recipes {
 namespace {
@@ -50,24 +51,29 @@ std::string answer_share(models::Lmm& model, const models::SampleBuilder& builde
 
 }  // namespace
 
+Question read_question(const framework::RecordSet& records, std::int64_t i, const Benchmark& benchmark) {
+  Question question{records.at(i), {}};
+  const json::value value = records.json_at(i);
+  const json::object& line = value.as_object();
+  const std::string where = question.record.where();
+  question.expected.references = texts_of(line, "references", where);
+  question.expected.options = texts_of(line, "options", where);
+  question.expected.question = text_of(line, "question", where);
+  question.expected.category = text_of(line, "category", where);
+  const bool answered = !question.record.turns.empty() && question.record.turns.back().role == framework::Role::assistant;
+  if (question.expected.references.empty() && answered) question.expected.references = {question.record.turns.back().text};
+  framework::validate_record(question.record, question.expected.references.empty());
+  const bool needs_options = benchmark.scoring.metric == "mcq" && benchmark.scoring.mode == framework::ScoringMode::clean;
+  if (needs_options && question.expected.options.empty())
+    throw Error(ErrorKind::data_invalid, {where, "\"options\": the answer options", "none", "the metric mcq needs them"});
+  return question;
+}
+
 std::vector<Question> read_questions(const Benchmark& benchmark) {
-  const framework::RecordSet records = framework::RecordSet::load(benchmark.data, {.images = benchmark.images});
+  const framework::RecordSet records = load_records(benchmark);
   const std::int64_t count = benchmark.limit > 0 ? std::min(benchmark.limit, records.size()) : records.size();
   std::vector<Question> questions;
-  for (std::int64_t i = 0; i < count; ++i) {
-    Question question{records.at(i), {}};
-    const json::object line = records.json_at(i).as_object();
-    question.expected.references = texts_of(line, "references", question.record.where());
-    question.expected.options = texts_of(line, "options", question.record.where());
-    question.expected.question = text_of(line, "question", question.record.where());
-    question.expected.category = text_of(line, "category", question.record.where());
-    const bool answered = !question.record.turns.empty() && question.record.turns.back().role == framework::Role::assistant;
-    if (question.expected.references.empty() && answered) question.expected.references = {question.record.turns.back().text};
-    framework::validate_record(question.record, question.expected.references.empty());
-    if (benchmark.scoring.metric == "mcq" && benchmark.scoring.mode == framework::ScoringMode::clean && question.expected.options.empty())
-      throw Error(ErrorKind::data_invalid, {question.record.where(), "\"options\": the answer options", "none", "the metric mcq needs them"});
-    questions.push_back(std::move(question));
-  }
+  for (std::int64_t i = 0; i < count; ++i) questions.push_back(read_question(records, i, benchmark));
   return questions;
 }
 

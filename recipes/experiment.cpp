@@ -9,6 +9,7 @@
 #include "framework/base/json.h"
 #include "framework/config/nearest.h"
 #include "framework/metrics/registry.h"
+#include "recipes/source_settings.h"
 
 namespace retain::recipes {
 namespace {
@@ -25,7 +26,7 @@ constexpr std::int64_t kMany = std::numeric_limits<std::int32_t>::max();
 fs::path path_of(const ConfigTable& table, const std::string& key, const fs::path& folder, const std::string& otherwise = "") {
   const fs::path path = table.text(key, otherwise);
   if (path.empty() || path.is_absolute() || table.overridden(key)) return path;
-  return folder / path;
+  return table.folder_of(key, folder) / path;
 }
 
 TrainSettings read_settings(const ConfigTable& table, TrainSettings s) {
@@ -77,42 +78,92 @@ Entry entry_of(const ConfigTable& table, const fs::path& folder, const std::stri
   return {files.back().root().table(section), file.parent_path()};
 }
 
-std::vector<Recipe> read_recipes(const ConfigTable& root, Mode mode, const MethodRegistry& methods) {
+Recipe read_recipe(const ConfigTable& table, Mode mode, const MethodRegistry& methods) {
+  Recipe recipe;
+  const std::vector<std::string> patterns = table.texts("train");
+  recipe.name = table.text("name", patterns.empty() ? std::nullopt : std::optional<std::string>("custom"));
+  recipe.global_batch = table.integer("global_batch", 0, 0, kMany);
+  const double rate = table.number("learning_rate", 0.0, 0, 1e3);
+  const std::vector<ConfigTable> groups = table.tables("group");
+  if (groups.empty()) recipe.groups.push_back({patterns.empty() ? std::vector<std::string>{recipe.name} : patterns, rate});
+  for (const ConfigTable& group : groups)
+    recipe.groups.push_back({group.texts("train"), group.number("learning_rate", rate, 0, 1e3)});
+  std::vector<std::string> known = methods.names();
+  known.emplace_back("none");
+  if (const std::string method = table.choice("method", known, "none"); method != "none") {
+    const ConfigTable settings = table.table(method);
+    recipe.method = methods.make(method, {settings, recipe.groups, mode == Mode::faithful});
+  }
+  return recipe;
+}
+
+/// `[[recipe]] file = "x.toml"` stands for that file's recipes, or for those `only` names.
+std::vector<Recipe> read_recipe_file(const ConfigTable& table, const fs::path& folder, Mode mode, const MethodRegistry& methods) {
+  const ConfigFile file = ConfigFile::read(path_of(table, "file", folder));
+  const std::vector<std::string> only = table.texts("only");
+  const std::int64_t global_batch = table.integer("global_batch", 0, 0, kMany);
+  const ConfigTable root = file.root();
+  std::vector<Recipe> recipes;
+  std::vector<std::string> names;
+  for (const ConfigTable& listed : root.tables("recipe")) {
+    Recipe recipe = read_recipe(listed, mode, methods);
+    names.push_back(recipe.name);
+    if (!only.empty() && std::find(only.begin(), only.end(), recipe.name) == only.end()) continue;
+    if (global_batch > 0) recipe.global_batch = global_batch;
+    recipes.push_back(std::move(recipe));
+  }
+  root.reject_unknown();
+  for (const std::string& name : only)
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const std::string near = framework::nearest(name, names);
+      throw Error(ErrorKind::config_invalid, {table.where("only"), "names of recipes in " + root.file(), name, near.empty() ? "" : "did you mean \"" + near + "\"?"});
+    }
+  return recipes;
+}
+
+std::vector<Recipe> read_recipes(const ConfigTable& root, const fs::path& folder, Mode mode, const MethodRegistry& methods) {
   std::vector<Recipe> recipes;
   for (const ConfigTable& table : root.tables("recipe")) {
-    Recipe recipe;
-    const std::vector<std::string> patterns = table.texts("train");
-    recipe.name = table.text("name", patterns.empty() ? std::nullopt : std::optional<std::string>("custom"));
-    const double rate = table.number("learning_rate", 0.0, 0, 1e3);
-    const std::vector<ConfigTable> groups = table.tables("group");
-    if (groups.empty()) recipe.groups.push_back({patterns.empty() ? std::vector<std::string>{recipe.name} : patterns, rate});
-    for (const ConfigTable& group : groups)
-      recipe.groups.push_back({group.texts("train"), group.number("learning_rate", rate, 0, 1e3)});
-    std::vector<std::string> known = methods.names();
-    known.emplace_back("none");
-    if (const std::string method = table.choice("method", known, "none"); method != "none") {
-      const ConfigTable settings = table.table(method);
-      recipe.method = methods.make(method, {settings, recipe.groups, mode == Mode::faithful});
+    std::vector<Recipe> listed;
+    if (table.has("file")) listed = read_recipe_file(table, folder, mode, methods);
+    else listed.push_back(read_recipe(table, mode, methods));
+    for (Recipe& recipe : listed) {
+      for (const Recipe& other : recipes)
+        if (other.name == recipe.name)
+          throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every recipe", recipe.name + " twice",
+                                                  "give one of them another name"});
+      recipes.push_back(std::move(recipe));
     }
-    for (const Recipe& other : recipes)
-      if (other.name == recipe.name)
-        throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every recipe", recipe.name + " twice",
-                                                "give one of them another name"});
-    recipes.push_back(std::move(recipe));
   }
   return recipes;
 }
 
-std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, const TrainSettings& defaults, std::vector<ConfigFile>& files) {
+/// A data path, which a key beside `file` overrides: relative to `data.root` where that is set, else to the file that names it.
+fs::path data_path(const ConfigTable& beside, const Entry& entry, const std::string& key, const fs::path& folder, const fs::path& data_root) {
+  const std::string otherwise = entry.table.text(key, "");
+  const bool own = beside.has(key);
+  const fs::path path = own ? beside.text(key) : otherwise;
+  if (path.empty() || data_root.empty()) return own ? path_of(beside, key, folder) : path_of(entry.table, key, entry.folder);
+  return path.is_absolute() || beside.overridden(key) ? path : data_root / path;
+}
+
+std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files) {
   std::vector<Task> tasks;
   for (const ConfigTable& table : root.tables("task")) {
     const Entry entry = entry_of(table, folder, "task", files);
     Task task;
     task.name = entry.table.text("name");
-    task.train = path_of(entry.table, "train", entry.folder);
-    task.images = path_of(entry.table, "images", entry.folder);
-    task.settings = read_settings(entry.table, defaults);
-    if (table.has("file")) task.settings = read_settings(table, task.settings);
+    if (!table.has("train")) entry.table.text("train");  // required
+    task.train = data_path(table, entry, "train", folder, e.data_root);
+    task.images = data_path(table, entry, "images", folder, e.data_root);
+    task.source = read_source(entry.table, e.mode);
+    task.mixture = e.mode == Mode::faithful ? framework::MixtureMode::faithful : framework::MixtureMode::clean;
+    task.settings = read_settings(entry.table, e.train);
+    task.records = table.integer("records", entry.table.integer("records", 0, 0, kMany), 0, kMany);
+    if (table.has("file")) {
+      task.settings = read_settings(table, task.settings);
+      entry.table.reject_unknown();
+    }
     tasks.push_back(std::move(task));
   }
   const ConfigTable curriculum = root.table("curriculum");
@@ -133,30 +184,38 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
   return ordered;
 }
 
-std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, Mode mode, std::vector<ConfigFile>& files, const Extras& extras) {
+std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files, const Extras& extras) {
   std::vector<Benchmark> benchmarks;
   for (const ConfigTable& table : root.tables("benchmark")) {
     const Entry entry = entry_of(table, folder, "benchmark", files);
     Benchmark benchmark;
     benchmark.name = entry.table.text("name");
-    benchmark.data = path_of(entry.table, "data", entry.folder);
-    benchmark.images = path_of(entry.table, "images", entry.folder);
+    if (!table.has("data")) entry.table.text("data");  // required
+    benchmark.data = data_path(table, entry, "data", folder, e.data_root);
+    benchmark.images = data_path(table, entry, "images", folder, e.data_root);
+    benchmark.source = read_source(entry.table, e.mode);
     std::vector<std::string> metrics = framework::metric_names();
     for (const auto& [name, metric] : extras.metrics) metrics.push_back(name);
     benchmark.scoring.metric = entry.table.choice("metric", metrics, "exact_match");
     if (const auto own = extras.metrics.find(benchmark.scoring.metric); own != extras.metrics.end()) benchmark.scoring.own = own->second;
-    benchmark.scoring.mode = mode == Mode::clean ? framework::ScoringMode::clean : framework::ScoringMode::faithful;
+    benchmark.scoring.mode = e.mode == Mode::clean ? framework::ScoringMode::clean : framework::ScoringMode::faithful;
     benchmark.scoring.average = framework::average_from_name(entry.table.choice("average", {"samples", "categories"}, "samples"));
     benchmark.kind = entry.table.choice("kind", {"target", "held_out"}, "held_out") == "target" ? Benchmark::Kind::target : Benchmark::Kind::held_out;
     benchmark.task = entry.table.text("task", benchmark.kind == Benchmark::Kind::target ? benchmark.name : "");
     benchmark.max_new_tokens = entry.table.integer("max_new_tokens", 16, 1, 1 << 20);
     benchmark.limit = table.integer("limit", entry.table.integer("limit", 0, 0, kMany), 0, kMany);
+    if (table.has("file")) entry.table.reject_unknown();
     benchmarks.push_back(std::move(benchmark));
   }
   return benchmarks;
 }
 
 }  // namespace
+
+TrainSettings Recipe::settings(TrainSettings task) const {
+  if (global_batch > 0) task.global_batch = global_batch;
+  return task;
+}
 
 Experiment read_experiment(const fs::path& file, const std::vector<std::string>& overrides, const Extras& extras) {
   const ConfigFile document = file.empty() ? ConfigFile::parse("", "--set", overrides) : ConfigFile::read(file, overrides);
@@ -178,9 +237,13 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   const ConfigTable data = root.table("data");
   e.bad_records = data.choice("bad_records", {"stop", "skip"}, "stop") == "stop" ? OnBad::stop : OnBad::skip;
   e.methods = extras.methods;
-  e.recipes = read_recipes(root, e.mode, extras.methods);
-  e.tasks = read_tasks(root, folder, e.train, files);
-  e.benchmarks = read_benchmarks(root, folder, e.mode, files, extras);
+  e.recipes = read_recipes(root, folder, e.mode, extras.methods);
+  e.data_root = path_of(data, "root", folder);
+  e.tasks = read_tasks(root, folder, e, files);
+  std::vector<std::string> names;
+  for (const Task& task : e.tasks) names.push_back(task.name);
+  e.study = read_study(root.table("study"), names);
+  e.benchmarks = read_benchmarks(root, folder, e, files, extras);
   for (const ConfigTable& table : root.tables("probe"))
     e.probes.push_back({table.text("name", "number_bias"), path_of(table, "data", folder), path_of(table, "images", folder),
                         table.integer("limit", 0, 0, kMany)});

@@ -10,28 +10,37 @@
 
 #include "framework/base/dtype.h"
 #include "framework/config/toml.h"
+#include "framework/data/mixture.h"
+#include "framework/data/row_records.h"
 #include "recipes/evaluation.h"
 #include "recipes/extras.h"
 #include "recipes/method.h"
+#include "recipes/study_plan.h"
 #include "recipes/train_settings.h"
 #include "recipes/trainable.h"
 
 namespace retain::recipes {
 
+enum class Mode { clean, faithful };
+
 /// One skill to teach.
 struct Task {
   std::string name;
-  std::filesystem::path train;       ///< LLaVA JSON, JSONL or mixture YAML
+  std::filesystem::path train;       ///< LLaVA JSON, JSONL or mixture YAML; with a source any table (framework/data/row_table.h)
   std::filesystem::path images;      ///< root of relative image paths; empty: the folder of the data file
+  std::shared_ptr<const framework::SourceFields> source;  ///< how rows become records; null: the file holds records
+  framework::MixtureMode mixture = framework::MixtureMode::clean;
   TrainSettings settings;            ///< [train] with the task's own keys over it
+  std::int64_t records = 0;          ///< that `train` is said to hold, for dry runs where it is not at hand; 0: not said
 };
 
 /// Questions with reference answers. `target` benchmarks belong to a task; `held_out` ones to none.
 struct Benchmark {
   enum class Kind { target, held_out };
   std::string name;
-  std::filesystem::path data;        ///< JSONL: a LLaVA record whose last answer is the reference, optional "references", "options", "question", "category"
+  std::filesystem::path data;        ///< with a source any table; else JSONL: a LLaVA record whose last answer is the reference, optional "references", "options", "question", "category"
   std::filesystem::path images;
+  std::shared_ptr<const framework::SourceFields> source;
   Scoring scoring;
   Kind kind = Kind::held_out;
   std::string task;                  ///< of a target: the task it measures
@@ -52,9 +61,11 @@ struct Recipe {
   std::string name;
   std::vector<TrainableGroup> groups;
   std::shared_ptr<const Method> method = nullptr;  ///< null: cross-entropy on those parameters, nothing else
-};
+  std::int64_t global_batch = 0;                   ///< of every stage it teaches; 0: as the tasks say
 
-enum class Mode { clean, faithful };
+  /// A task's settings as this recipe trains it.
+  TrainSettings settings(TrainSettings task) const;
+};
 
 struct Experiment {
   std::filesystem::path file;        ///< empty when everything came from --set
@@ -64,10 +75,12 @@ struct Experiment {
   int pipeline = 1;
   Mode mode = Mode::clean;           ///< labels and alpha as the paper says, or as its code was released
   OnBad bad_records = OnBad::stop;
+  std::filesystem::path data_root;   ///< of relative data paths; empty: the folder of the file that names them
   TrainSettings train;
   std::vector<Recipe> recipes;
   MethodRegistry methods;            ///< that a recipe or a stored stage may name
   std::vector<Task> tasks;           ///< in teaching order
+  StudyPlan study;                   ///< in which orders and with which seeds every recipe teaches them
   std::vector<Benchmark> benchmarks;
   std::vector<Probe> probes;
   std::int64_t evaluation_batch = 8;

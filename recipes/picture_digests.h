@@ -2,7 +2,6 @@
 // Digests of picture files by their bytes, so that a picture changed under its old name is a change of the data. No time stamp
 // is believed: every file is read once a run, the ranks sharing them out.
 #pragma once
-#include <filesystem>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,13 +18,13 @@ class PictureDigests {
   explicit PictureDigests(parallel::Communicator& world) : world_(world) {}
 
   /// Collective over the world, whose ranks all hold the same records. The digest, in hexadecimal, of the digests of all pictures
-  /// that the records name, each picture once, in order of first use. A file that was read for other records is not read again.
+  /// that the records name, each picture once, in order of first use. A picture that was read for other records is not read again.
   /// One that is absent, no regular file or unreadable counts as "none", and a record that cannot be parsed as without pictures:
   /// framework::check_records() speaks of them.
   std::string of(const framework::RecordSet& records);
 
  private:
-  void read(const std::vector<std::filesystem::path>& fresh);
+  void read(const std::vector<framework::Picture>& fresh);
 
   parallel::Communicator& world_;
   std::unordered_map<std::string, framework::Digest> known_;

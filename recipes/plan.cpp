@@ -8,6 +8,7 @@
 #include "framework/data/record_set.h"
 #include "models/lmm/sample_builder.h"
 #include "models/lmm/table.h"
+#include "recipes/source_settings.h"
 
 namespace retain::recipes {
 
@@ -100,7 +101,7 @@ class Planner {
 
   void fill(LayoutPlan& result, const Recipe& recipe) const {
     const MeshShape& shape = result.shape;
-    const TrainSettings& settings = experiment_.train;
+    const TrainSettings settings = recipe.settings(experiment_.train);
     const auto partition = models::partition_for(config_, shape.pipeline);
     const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
     const auto selected = select(table, recipe.groups, recipe.method.get());
@@ -156,7 +157,7 @@ SampleSizes look_at_tasks(const Experiment& experiment, const models::LmmConfig&
   const models::SampleBuilder builder(experiment.model, config, mode);
   double patches = 0;
   for (const Task& task : experiment.tasks) {
-    const auto records = framework::RecordSet::load(task.train, {.images = task.images});
+    const auto records = load_records(task);
     const std::int64_t step = std::max<std::int64_t>(1, records.size() / kRecordsLookedAt);
     const std::int64_t seen = sizes.looked_at, patches_seen = sizes.mean.patches;
     for (std::int64_t i = 0; i < records.size(); i += step) {

@@ -17,12 +17,14 @@ constexpr std::int64_t kBad = -1;       // stands in the token column of a recor
 constexpr std::int64_t kTooLong = -2;   // and of one that is too long
 constexpr int kNamed = 5;               // left-out records a rank names in the log
 
-/// Looks at one record; the token column says what became of it.
-RecordSize look_at(const SampleSource& source, std::int64_t record, const ScanRules& rules, std::string& reason) {
-  RecordSize size;
+/// Looks at one record, unless its size is `known`; the token column says what became of it.
+RecordSize look_at(const SampleSource& source, std::int64_t record, const ScanRules& rules, RecordSize known, std::string& reason) {
+  RecordSize size = known;
   try {
-    const models::Sample sample = source.sample(record, /*with_pixels=*/false);
-    size = {static_cast<std::int64_t>(sample.ids.size()), sample.answers()};
+    if (known.tokens <= 0) {
+      const models::Sample sample = source.sample(record, /*with_pixels=*/false);
+      size = {static_cast<std::int64_t>(sample.ids.size()), sample.answers()};
+    }
     if (size.answers == 0)
       throw Error(ErrorKind::data_no_answer, {source.where(record) + " has no answer to learn from",
                                               "at least one trained token", "none", "remove the record"});
@@ -42,6 +44,16 @@ RecordSize look_at(const SampleSource& source, std::int64_t record, const ScanRu
   return {kTooLong, 0};
 }
 
+/// Sizes as the table has them, for the next scan; what was left out is looked at again.
+std::vector<RecordSize> sizes_in(const std::int64_t* cells, std::int64_t records) {
+  std::vector<RecordSize> sizes;
+  for (std::int64_t record = 0; record < records; ++record) {
+    const std::int64_t tokens = cells[2 * record];
+    sizes.push_back(tokens < 0 ? RecordSize{kBad, 0} : RecordSize{tokens, cells[2 * record + 1]});
+  }
+  return sizes;
+}
+
 }  // namespace
 
 RecordScan scan_records(const SampleSource& source, parallel::Communicator& world, const ScanRules& rules,
@@ -49,15 +61,18 @@ RecordScan scan_records(const SampleSource& source, parallel::Communicator& worl
   const std::int64_t records = source.size();
   at::Tensor table = at::zeros({records, 2}, at::kLong);
   auto* cells = table.data_ptr<std::int64_t>();
+  const std::filesystem::path file = source.lengths();
+  const auto kept = read_lengths(file, records);
   int named = 0;
   for (std::int64_t record = world.rank(); record < records; record += world.size()) {
     std::string reason;
-    const RecordSize size = look_at(source, record, rules, reason);
+    const RecordSize size = look_at(source, record, rules, kept ? kept->at(static_cast<std::size_t>(record)) : RecordSize{}, reason);
     cells[2 * record] = size.tokens;
     cells[2 * record + 1] = size.answers;
     if (!reason.empty() && named++ < kNamed) log.warn("left out: " + reason);
   }
   if (records > 0) world.all_reduce(table);
+  if (!kept && !file.empty() && world.rank() == 0) write_lengths(file, sizes_in(cells, records));
   RecordScan scan;
   scan.sizes.resize(static_cast<std::size_t>(records));
   for (std::int64_t record = 0; record < records; ++record) {

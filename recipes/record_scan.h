@@ -7,15 +7,11 @@
 
 #include "framework/base/log.h"
 #include "parallel/comm/communicator.h"
+#include "recipes/record_lengths.h"
 #include "recipes/sample_source.h"
 #include "recipes/train_settings.h"
 
 namespace retain::recipes {
-
-struct RecordSize {
-  std::int64_t tokens = 0;   ///< packed, images expanded
-  std::int64_t answers = 0;  ///< terms of the loss
-};
 
 struct RecordScan {
   std::vector<RecordSize> sizes;      ///< by record; zero where unusable
@@ -30,7 +26,7 @@ struct ScanRules {
   OnBad bad_records = OnBad::stop;
 };
 
-/// Collective over `world`: its ranks share the records. The same result on every rank, whatever their number. Records left
+/// Collective over `world`: its ranks share the records. Lengths that the source keeps a file of are not counted again. The same result on every rank, whatever their number. Records left
 /// out are named in the log (the first few of them) and counted. Throws the error of a bad record, or Error(data_invalid)
 /// for one that is too long, on the rank that met it, where the rules say stop; Error(data_empty) when none is left.
 RecordScan scan_records(const SampleSource& source, parallel::Communicator& world, const ScanRules& rules,

@@ -2,6 +2,7 @@
 // Where the trainer gets its samples: one per record of a task, built on demand.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "models/lmm/batch.h"
@@ -18,6 +19,8 @@ class SampleSource {
   virtual models::Sample sample(std::int64_t record, bool with_pixels) const = 0;
   /// "train.json, record 3", for messages.
   virtual std::string where(std::int64_t record) const = 0;
+  /// Where the records' lengths are kept (record_lengths.h); empty: nowhere.
+  virtual std::filesystem::path lengths() const { return {}; }
 };
 
 }  // namespace retain::recipes

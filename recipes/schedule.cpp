@@ -8,6 +8,12 @@
 
 namespace retain::recipes {
 
+std::int64_t optimizer_steps(const TrainSettings& settings, std::int64_t records) {
+  const std::int64_t batches = (records + (settings.drop_last ? 0 : settings.global_batch - 1)) / settings.global_batch;
+  const std::int64_t steps = settings.epochs * batches;
+  return settings.max_steps > 0 ? std::min(steps, settings.max_steps) : steps;
+}
+
 std::int64_t warmup_steps(double ratio, std::int64_t steps) {
   return static_cast<std::int64_t>(std::ceil(ratio * static_cast<double>(steps)));
 }

@@ -7,6 +7,10 @@
 
 namespace retain::recipes {
 
+/// Optimizer steps of a stage over `records` usable records: whole global batches an epoch (a smaller last one too, unless
+/// drop_last), at most max_steps.
+std::int64_t optimizer_steps(const TrainSettings& settings, std::int64_t records);
+
 /// ceil(ratio · steps).
 std::int64_t warmup_steps(double ratio, std::int64_t steps);
 

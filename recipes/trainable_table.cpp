@@ -49,27 +49,6 @@ std::string bytes_text(std::int64_t bytes) {
   return text.data();
 }
 
-/// One line of the table: parameters that differ in their layer only.
-struct Kind {
-  std::string name;
-  std::size_t group = 0;
-  std::int64_t tensors = 0;
-  std::int64_t elements = 0;
-};
-
-std::vector<Kind> kinds_of(const ParameterTable& table, const std::vector<Selected>& selected) {
-  std::vector<Kind> kinds;
-  for (const Selected& one : selected) {
-    const std::string name = without_indices(one.name);
-    auto found = std::find_if(kinds.begin(), kinds.end(),
-                              [&](const Kind& kind) { return kind.name == name && kind.group == one.group; });
-    if (found == kinds.end()) found = kinds.insert(kinds.end(), {name, one.group, 0, 0});
-    ++found->tensors;
-    found->elements += table.find(one.name)->elements();
-  }
-  return kinds;
-}
-
 /// Rows of the matrix product a weight takes part in, for one sample; 0 where there is none.
 double rows_of(const models::LmmConfig& config, const ParameterSpec& spec, const models::Workload& workload) {
   if (spec.shape.size() < 2 || spec.name.find("embed") != std::string::npos) {
@@ -103,6 +82,19 @@ std::string percent(double part, double whole) {
 }
 
 }  // namespace
+
+std::vector<ParameterKind> kinds_of(const ParameterTable& table, const std::vector<Selected>& selected) {
+  std::vector<ParameterKind> kinds;
+  for (const Selected& one : selected) {
+    const std::string name = without_indices(one.name);
+    auto found = std::find_if(kinds.begin(), kinds.end(),
+                              [&](const ParameterKind& kind) { return kind.name == name && kind.group == one.group; });
+    if (found == kinds.end()) found = kinds.insert(kinds.end(), {name, one.group, 0, 0});
+    ++found->tensors;
+    found->elements += table.find(one.name)->elements();
+  }
+  return kinds;
+}
 
 RankBytes rank_bytes(const ParameterTable& table, const std::vector<Selected>& selected, const TrainSettings& settings,
                      const parallel::MeshShape& shape, int pipeline_stage, int tensor_rank) {
@@ -143,7 +135,7 @@ std::string trainable_table(const models::LmmConfig& config, const ParameterTabl
   const char* columns = "  %-56s %8s %20s %12s\n";
   std::string text = line(columns, "trained parameters", "tensors", "elements", "rate");
   std::int64_t elements = 0;
-  for (const Kind& kind : kinds_of(table, selected)) {
+  for (const ParameterKind& kind : kinds_of(table, selected)) {
     const double rate = groups.at(kind.group).learning_rate > 0 ? groups[kind.group].learning_rate : settings.learning_rate;
     text += line(columns, kind.name, std::to_string(kind.tensors), with_commas(kind.elements), rate_text(rate));
     elements += kind.elements;

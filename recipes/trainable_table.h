@@ -14,6 +14,15 @@
 
 namespace retain::recipes {
 
+/// Trained parameters that differ in their layer only, such as language.layers.*.mlp.up_proj.weight.
+struct ParameterKind {
+  std::string name;
+  std::size_t group = 0;
+  std::int64_t tensors = 0;
+  std::int64_t elements = 0;
+};
+std::vector<ParameterKind> kinds_of(const parallel::ParameterTable& table, const std::vector<Selected>& selected);
+
 /// Bytes on one rank.
 struct RankBytes {
   std::int64_t trained_elements = 0;

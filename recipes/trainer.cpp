@@ -58,6 +58,16 @@ Trainer::Trainer(models::Lmm& model, const SampleSource& source, TrainSettings s
   warmup_steps_ = warmup_steps(settings_.warmup_ratio, total_steps_);
 }
 
+std::int64_t Trainer::total_tokens() const {
+  std::int64_t tokens = 0, steps = total_steps_;
+  for (std::int64_t epoch = 0; steps > 0; ++epoch, steps -= sampler_.steps_per_epoch()) {
+    const std::vector<std::int64_t> order = sampler_.order(epoch);
+    const auto seen = std::min(static_cast<std::size_t>(std::min(steps, sampler_.steps_per_epoch()) * settings_.global_batch), order.size());
+    for (std::size_t i = 0; i < seen; ++i) tokens += scan_.sizes[static_cast<std::size_t>(order[i])].tokens;
+  }
+  return tokens;
+}
+
 void Trainer::save(parallel::ShardedStore& store, const std::string& run_key, const std::vector<std::string>& parents) {
   framework::StageDraft draft;
   draft.parents = parents;

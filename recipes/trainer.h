@@ -52,6 +52,8 @@ class Trainer {
 
   std::int64_t total_steps() const noexcept { return total_steps_; }
   std::int64_t next_step() const noexcept { return next_step_; }
+  /// Packed tokens of all its steps, pictures expanded, before any record turns out to be unreadable.
+  std::int64_t total_tokens() const;
   const RecordScan& scan() const noexcept { return scan_; }
   const std::vector<Selected>& selected() const noexcept { return selected_; }
   const framework::Sampler& sampler() const noexcept { return sampler_; }

@@ -14,6 +14,16 @@ namespace retain::framework {
 namespace {
 
 constexpr std::string_view kOverride = "--set";
+constexpr int kMostBases = 8;
+
+/// What `over` does not say is taken from `base`.
+void complete(toml::table& over, toml::table& base) {
+  for (auto&& [key, node] : base) {
+    toml::node* own = over.get(key.str());
+    if (!own) over.insert(key.str(), std::move(node));
+    else if (own->is_table() && node.is_table()) complete(*own->as_table(), *node.as_table());
+  }
+}
 
 std::string describe(const toml::node& node) {
   std::ostringstream text;
@@ -89,6 +99,21 @@ const toml::node* ConfigTable::find(const std::string& key) const {
 
 bool ConfigTable::has(const std::string& key) const { return find(key) != nullptr; }
 
+bool ConfigTable::has_table(const std::string& key) const {
+  const toml::node* node = find(key);
+  return node != nullptr && node->is_table();
+}
+
+bool ConfigTable::has_text(const std::string& key) const {
+  const toml::node* node = find(key);
+  return node != nullptr && node->is_string();
+}
+
+std::filesystem::path ConfigTable::folder_of(const std::string& key, const std::filesystem::path& otherwise) const {
+  const toml::node* node = table_ ? table_->get(key) : nullptr;
+  return node && node->source().path ? std::filesystem::path(*node->source().path).parent_path() : otherwise;
+}
+
 bool ConfigTable::overridden(const std::string& key) const {
   const toml::node* node = table_ ? table_->get(key) : nullptr;
   return node && ((node->source().path && *node->source().path == kOverride) || node->source().begin.line == 0);
@@ -97,9 +122,10 @@ bool ConfigTable::overridden(const std::string& key) const {
 std::string ConfigTable::where(const std::string& key) const {
   if (overridden(key)) return "--set " + (path_.empty() ? key : path_ + "." + key);
   const toml::node* node = table_ ? table_->get(key) : nullptr;
-  const auto line = node ? node->source().begin.line : (table_ ? table_->source().begin.line : 0);
+  const toml::source_region place = node ? node->source() : (table_ ? table_->source() : toml::source_region());
+  const auto line = place.begin.line;
   const std::string name = path_.empty() ? key : path_ + "." + key;
-  return file_ + (line ? ":" + std::to_string(line) : "") + ": " + name;
+  return (place.path ? *place.path : file_) + (line ? ":" + std::to_string(line) : "") + ": " + name;
 }
 
 void ConfigTable::refuse(const std::string& key, const std::string& expected, const std::string& found) const {
@@ -168,6 +194,13 @@ std::vector<std::string> ConfigTable::texts(const std::string& key) const {
   return values;
 }
 
+std::vector<std::string> ConfigTable::keys() const {
+  std::vector<std::string> names;
+  if (table_)
+    for (const auto& [key, value] : *table_) names.emplace_back(key.str());
+  return names;
+}
+
 std::vector<std::int64_t> ConfigTable::integers(const std::string& key) const {
   const toml::node* node = find(key);
   if (!node) return {};
@@ -180,6 +213,25 @@ std::vector<std::int64_t> ConfigTable::integers(const std::string& key) const {
     values.push_back(*value);
   }
   return values;
+}
+
+std::vector<std::vector<std::string>> ConfigTable::text_lists(const std::string& key) const {
+  const toml::node* node = find(key);
+  if (!node) return {};
+  const toml::array* array = node->as_array();
+  if (!array) refuse(key, "an array of arrays of strings", describe(*node));
+  std::vector<std::vector<std::string>> lists;
+  for (const toml::node& item : *array) {
+    const toml::array* inner = item.as_array();
+    if (!inner) refuse(key, "an array of arrays of strings", "an element " + describe(item));
+    lists.emplace_back();
+    for (const toml::node& word : *inner) {
+      const auto value = word.value_exact<std::string>();
+      if (!value) refuse(key, "an array of arrays of strings", "an element " + describe(word));
+      lists.back().push_back(*value);
+    }
+  }
+  return lists;
 }
 
 ConfigTable ConfigTable::table(const std::string& key) const {
@@ -242,7 +294,24 @@ ConfigFile ConfigFile::parse(std::string_view text, const std::string& name, con
 }
 
 ConfigFile ConfigFile::read(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  return parse(read_file(file), file.string(), overrides);
+  ConfigFile document = parse(read_file(file), file.string());
+  document.lay_over_base(0);
+  for (const std::string& assignment : overrides) apply_override(*document.document_, assignment);
+  return document;
+}
+
+void ConfigFile::lay_over_base(int depth) {
+  if (!document_->contains("base")) return;
+  const ConfigTable table = root();
+  if (depth >= kMostBases)
+    throw Error(ErrorKind::config_invalid, {table.where("base"), "files that stand on at most " + std::to_string(kMostBases) + " others", "more",
+                                            "let no file stand on itself"});
+  const std::filesystem::path named = table.text("base");
+  const std::filesystem::path file = named.is_absolute() ? named : folder_ / named;
+  ConfigFile below = parse(read_file(file), file.string());
+  below.lay_over_base(depth + 1);
+  document_->erase("base");
+  complete(*document_, *below.document_);
 }
 
 ConfigTable ConfigFile::root() const { return {document_.get(), "", name_}; }

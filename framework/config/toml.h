@@ -20,6 +20,10 @@ class ConfigTable {
   ConfigTable(const toml::table* table, std::string path, std::string file);
 
   bool has(const std::string& key) const;
+  /// True for [key], not for [[key]].
+  bool has_table(const std::string& key) const;
+  /// True for a string.
+  bool has_text(const std::string& key) const;
   std::string text(const std::string& key, std::optional<std::string> otherwise = std::nullopt) const;
   /// One of `choices`; otherwise refused with the list and the nearest.
   std::string choice(const std::string& key, const std::vector<std::string>& choices, const std::string& otherwise) const;
@@ -28,7 +32,9 @@ class ConfigTable {
   bool flag(const std::string& key, bool otherwise) const;
   std::vector<std::string> texts(const std::string& key) const;          ///< a string or an array of strings
   std::vector<std::int64_t> integers(const std::string& key) const;
+  std::vector<std::vector<std::string>> text_lists(const std::string& key) const;  ///< an array of arrays of strings
   ConfigTable table(const std::string& key) const;                       ///< empty when absent
+  std::vector<std::string> keys() const;                                ///< as the file has them, none marked as known
   std::vector<ConfigTable> tables(const std::string& key) const;         ///< [[key]]; empty when absent
 
   /// Refuses every key never read, in this table and those read from it.
@@ -37,6 +43,8 @@ class ConfigTable {
   std::string where(const std::string& key) const;
   /// True when the value came from --set.
   bool overridden(const std::string& key) const;
+  /// Folder of the file that the key's value stands in, which may be a base of this one; `otherwise` where it stands in none.
+  std::filesystem::path folder_of(const std::string& key, const std::filesystem::path& otherwise) const;
   const std::string& path() const noexcept { return path_; }
   const std::string& file() const noexcept { return file_; }
 
@@ -52,6 +60,7 @@ class ConfigTable {
 };
 
 /// A TOML file with `--set path.to.key=value` applied over it. Array elements are addressed by position: task.0.name.
+/// `base = "other.toml"` at its top takes from there what the file does not say: key by key in tables, arrays whole.
 class ConfigFile {
  public:
   /// Throws Error(io) or Error(config_invalid) with line and column.
@@ -64,6 +73,8 @@ class ConfigFile {
   const std::filesystem::path& folder() const noexcept { return folder_; }
 
  private:
+  void lay_over_base(int depth);
+
   std::shared_ptr<toml::table> document_;
   std::string name_;
   std::filesystem::path folder_;

@@ -62,7 +62,7 @@ class Reader {
   void add_image(const json::value& name, const std::filesystem::path& root) {
     if (!is_file_name(name)) invalid("`image` is no file name", "a string, or a list of strings", &name);
     record_.image_names.emplace_back(name.get_string());
-    record_.images.push_back(root / record_.image_names.back());
+    record_.images.emplace_back(root / record_.image_names.back());
   }
 
   static bool is_file_name(const json::value& name) {
@@ -152,10 +152,10 @@ std::string Record::where() const {
   return file.string() + ", record " + std::to_string(index) + (id.empty() ? "" : " (id " + id + ")");
 }
 
-std::vector<std::filesystem::path> Record::pictures() const {
-  std::vector<std::filesystem::path> files = images;
-  for (const FrameList& video : videos) files.insert(files.end(), video.frames.begin(), video.frames.end());
-  return files;
+std::vector<Picture> Record::pictures() const {
+  std::vector<Picture> all = images;
+  for (const FrameList& video : videos) all.insert(all.end(), video.frames.begin(), video.frames.end());
+  return all;
 }
 
 Record parse_record(const json::value& value, const std::filesystem::path& file, std::int64_t index,

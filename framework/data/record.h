@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "framework/base/json.h"
+#include "framework/image/picture.h"
 #include "framework/text/turn.h"
 
 namespace retain::framework {
@@ -21,7 +22,7 @@ struct FrameList {
 struct Record {
   std::string id;                             ///< "" when the file gives none
   std::vector<std::string> image_names;       ///< as written in the file
-  std::vector<std::filesystem::path> images;  ///< the same, resolved against the data file's folder or the images root
+  std::vector<Picture> images;                ///< the same, resolved against the data file's folder or the images root
   std::vector<FrameList> videos;
   std::vector<Turn> turns;
   std::filesystem::path file;  ///< the file that holds it
@@ -29,8 +30,8 @@ struct Record {
 
   /// "train.json, record 3 (id r03)", for messages.
   std::string where() const;
-  /// Every file it shows: images, then frames.
-  std::vector<std::filesystem::path> pictures() const;
+  /// Everything it shows: images, then frames.
+  std::vector<Picture> pictures() const;
 };
 
 /// Reads one record from parsed JSON; relative image names are resolved against `images_root`. Throws

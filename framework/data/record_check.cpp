@@ -16,8 +16,8 @@ class ImageCheck {
 
   void check(const Record& record) {
     for (const auto& image : record.pictures()) {
-      auto known = faults_.find(image.native());
-      if (known == faults_.end()) known = faults_.emplace(image.native(), look_at(image)).first;
+      auto known = faults_.find(image.name());
+      if (known == faults_.end()) known = faults_.emplace(image.name(), look_at(image)).first;
       if (!known->second.has_value()) continue;
       ErrorParts parts = known->second->parts();
       parts.what = record.where() + ": " + parts.what;
@@ -26,10 +26,9 @@ class ImageCheck {
   }
 
  private:
-  std::optional<Error> look_at(const std::filesystem::path& image) const {
-    std::error_code code;
-    if (!std::filesystem::is_regular_file(image, code))
-      return Error(ErrorKind::data_missing_image, {"image " + image.string() + " is not there",
+  std::optional<Error> look_at(const Picture& image) const {
+    if (!image.exists())
+      return Error(ErrorKind::data_missing_image, {"image " + image.name() + " is not there",
                                                    "an image file",
                                                    {},
                                                    "correct the record, or name the root of the images in `images`"});

@@ -7,25 +7,24 @@
 #include <string_view>
 #include <vector>
 
-#include "framework/data/record.h"
+#include "framework/data/record_source.h"
 
 namespace retain::framework {
 
 /// Finds records without parsing them, so that opening a large file takes one pass over its bytes.
-class RecordFile {
+class RecordFile final : public RecordSource {
  public:
   /// Throws Error(data_invalid) when `file` is neither .json nor .jsonl, or is a list that does not close.
   RecordFile(std::filesystem::path file, std::filesystem::path images_root);
 
-  std::int64_t size() const noexcept { return static_cast<std::int64_t>(spans_.size()); }
+  std::int64_t size() const override { return static_cast<std::int64_t>(spans_.size()); }
   /// The bytes of record `index`.
   std::string_view bytes(std::int64_t index) const;
-  /// Record `index`, parsed. Throws what parse_record() throws.
-  Record at(std::int64_t index) const;
-  /// "train.json, record 3"
-  std::string where(std::int64_t index) const;
-  const std::filesystem::path& file() const noexcept { return file_; }
-  const std::filesystem::path& images_root() const noexcept { return images_root_; }
+  std::string text(std::int64_t index) const override { return std::string(bytes(index)); }
+  Record at(std::int64_t index) const override;
+  std::string where(std::int64_t index) const override;
+  const std::filesystem::path& file() const override { return file_; }
+  const std::filesystem::path& images_root() const override { return images_root_; }
 
  private:
   struct Span {

@@ -4,6 +4,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <utility>
@@ -13,6 +14,8 @@
 
 #include "framework/base/json.h"
 #include "framework/data/record_file.h"
+#include "framework/data/row_records.h"
+#include "framework/text/regex.h"
 
 namespace retain::framework {
 namespace {
@@ -64,13 +67,43 @@ std::vector<Dataset> datasets_from(const std::filesystem::path& path, MixtureMod
   return datasets;
 }
 
+/// A file of LLaVA records; a table of another kind needs to be told how.
+std::shared_ptr<const RecordSource> open_records(const std::filesystem::path& file, const std::filesystem::path& images_root) {
+  const std::string extension = file.extension().string();
+  if (extension == ".parquet" || extension == ".tsv" || extension == ".csv" || std::filesystem::is_directory(file))
+    throw Error(ErrorKind::data_invalid, {file.string() + " is a table, and nothing says how its rows become records",
+                                          "a [source] beside it: prompt, answer, image, options", "none",
+                                          "add one (docs/benchmarks.md), or name a LLaVA JSON or JSONL file"});
+  return std::make_shared<const RecordFile>(file, images_root);
+}
+
+/// `pattern` itself, or the files beside it that fit its `*`, sorted.
+std::vector<std::filesystem::path> matching(const std::filesystem::path& pattern) {
+  const std::string name = pattern.filename().string();
+  if (name.find('*') == std::string::npos) return {pattern};
+  std::string expression = "\\A";
+  for (const char c : name) expression += c == '*' ? ".*" : Regex::escape(std::string(1, c));
+  const Regex regex(expression + "\\z");
+  std::vector<std::filesystem::path> found;
+  std::error_code code;
+  for (const auto& entry : std::filesystem::directory_iterator(pattern.has_parent_path() ? pattern.parent_path() : ".", code))
+    if (!regex.search(entry.path().filename().string()).empty()) found.push_back(pattern.parent_path() / entry.path().filename());
+  if (found.empty())
+    throw Error(ErrorKind::io, {"no file fits " + pattern.string(), "at least one", "none", "correct the path"});
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 }  // namespace
 
-std::int32_t RecordSet::open(const std::filesystem::path& file, const std::filesystem::path& images_root) {
+std::int32_t RecordSet::open(const std::filesystem::path& file, const RecordSetOptions& options, const std::filesystem::path& images_root) {
   const auto root = images_root.empty() ? file.parent_path() : images_root;
   for (std::size_t i = 0; i < files_.size(); ++i)
     if (files_[i]->file() == file && files_[i]->images_root() == root) return static_cast<std::int32_t>(i);
-  files_.push_back(std::make_shared<const RecordFile>(file, root));
+  if (options.fields)
+    files_.push_back(std::make_shared<const RowRecords>(file, std::filesystem::is_directory(file) && images_root.empty() ? file : root, *options.fields, cache_));
+  else
+    files_.push_back(open_records(file, root));
   return static_cast<std::int32_t>(files_.size() - 1);
 }
 
@@ -81,7 +114,7 @@ void RecordSet::append_mixture(const std::filesystem::path& path, const RecordSe
     const std::string stream = "mixture/" + std::to_string(position++);
     if (dataset.json_path.empty()) continue;
     const auto root = dataset.images.empty() ? options.images : folder / dataset.images;
-    const std::int32_t file = open(folder / dataset.json_path, root);
+    const std::int32_t file = open(folder / dataset.json_path, options, root);
     const std::int64_t records = files_[static_cast<std::size_t>(file)]->size();
     for (const auto index : sample_records(dataset.sampling_strategy, records, options.mixture, options.seed, stream))
       entries_.push_back({file, index});
@@ -94,9 +127,11 @@ RecordSet RecordSet::load(const std::filesystem::path& path, const RecordSetOpti
   if (extension == ".yaml" || extension == ".yml") {
     set.append_mixture(path, options);
   } else {
-    const std::int32_t file = set.open(path, options.images);
-    const std::int64_t records = set.files_.front()->size();
-    for (std::int64_t index = 0; index < records; ++index) set.entries_.push_back({file, index});
+    for (const std::filesystem::path& one : matching(path)) {
+      const std::int32_t file = set.open(one, options, options.images);
+      const std::int64_t records = set.files_[static_cast<std::size_t>(file)]->size();
+      for (std::int64_t index = 0; index < records; ++index) set.entries_.push_back({file, index});
+    }
   }
   if (set.entries_.empty())
     throw Error(ErrorKind::data_empty,
@@ -111,7 +146,7 @@ Record RecordSet::at(std::int64_t i) const {
 
 json::value RecordSet::json_at(std::int64_t i) const {
   const Entry& entry = entries_.at(static_cast<std::size_t>(i));
-  return parse_json(files_[static_cast<std::size_t>(entry.file)]->bytes(entry.index), where(i), ErrorKind::data_invalid);
+  return parse_json(files_[static_cast<std::size_t>(entry.file)]->text(entry.index), where(i), ErrorKind::data_invalid);
 }
 
 std::string RecordSet::where(std::int64_t i) const {
@@ -124,7 +159,7 @@ std::string RecordSet::digest() const {
   if (state == nullptr) throw std::bad_alloc();
   XXH3_128bits_reset(state.get());
   for (const Entry& entry : entries_) {
-    const std::string_view bytes = files_[static_cast<std::size_t>(entry.file)]->bytes(entry.index);
+    const std::string bytes = files_[static_cast<std::size_t>(entry.file)]->text(entry.index);
     // The length keeps two records apart from one that holds both texts.
     std::array<unsigned char, 8> length{};
     for (std::size_t i = 0; i < length.size(); ++i) length[i] = static_cast<unsigned char>(bytes.size() >> (8 * i));

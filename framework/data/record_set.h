@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records of a task: a LLaVA JSON list, a JSONL file, or a mixture YAML that draws from several of them.
+// The records of a task or benchmark: LLaVA JSON or JSONL, tables whose rows become records, or a mixture YAML that draws from
+// several of them.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -11,22 +12,29 @@
 
 #include "framework/base/error.h"
 #include "framework/data/mixture.h"
+#include "framework/data/picture_cache.h"
 #include "framework/data/record.h"
 
 namespace retain::framework {
 
-class RecordFile;
+/// Of pictures inside data files, kept in memory for each set.
+inline constexpr std::int64_t kept_picture_bytes = std::int64_t{1} << 26;
+
+class RecordSource;
+struct SourceFields;
 
 struct RecordSetOptions {
   std::filesystem::path images;  ///< root of relative image names; empty: the folder of each data file
   MixtureMode mixture = MixtureMode::clean;
   std::uint64_t seed = 0;  ///< of `random` sampling strategies
+  std::shared_ptr<const SourceFields> fields = nullptr;  ///< how rows become records; null: the files hold LLaVA records
 };
 
 /// Records read on demand: the files' bytes are kept, a record is parsed when asked for. Const members are thread-safe.
 class RecordSet {
  public:
-  /// Opens .json, .jsonl, .yaml or .yml. Throws Error(data_invalid) on a file of another form or JSON that is cut or
+  /// Opens .json, .jsonl, .yaml or .yml; with `fields` also .tsv, .csv, .parquet and folders of pictures (row_table.h). The last
+  /// part of `path` may hold `*`: all files that fit, sorted by name. Throws Error(data_invalid) on a file of another form or JSON that is cut or
   /// not UTF-8, Error(data_empty) when there is no record, Error(io) when it cannot be read.
   static RecordSet load(const std::filesystem::path& path, const RecordSetOptions& options = {});
 
@@ -48,10 +56,11 @@ class RecordSet {
     std::int64_t index;  ///< record within the file
   };
   /// Index in files_ of an opened file; one that is named twice is read once.
-  std::int32_t open(const std::filesystem::path& file, const std::filesystem::path& images_root);
+  std::int32_t open(const std::filesystem::path& file, const RecordSetOptions& options, const std::filesystem::path& images_root);
   void append_mixture(const std::filesystem::path& path, const RecordSetOptions& options);
 
-  std::vector<std::shared_ptr<const RecordFile>> files_;
+  std::vector<std::shared_ptr<const RecordSource>> files_;
+  std::shared_ptr<PictureCache> cache_ = std::make_shared<PictureCache>(kept_picture_bytes);  ///< of all files together
   std::vector<Entry> entries_;
 };
 
@@ -69,8 +78,8 @@ enum class BadRecordPolicy : std::uint8_t {
 struct CheckOptions {
   BadRecordPolicy policy = BadRecordPolicy::fatal;
   bool needs_answer = true;
-  /// Called once per distinct image path that exists; returns the error of an image that cannot be used.
-  std::function<std::optional<Error>(const std::filesystem::path&)> probe_image;
+  /// Called once per distinct image that exists; returns the error of an image that cannot be used.
+  std::function<std::optional<Error>(const Picture&)> probe_image;
 };
 
 struct CheckReport {

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <limits>
 
+#include "framework/report/budget.h"
+
 namespace retain::framework {
 namespace {
 
@@ -36,6 +38,20 @@ StudyPoint point_from(const json::value& value) {
   for (const auto& [name, score] : value.at("scores").as_object()) point.scores[std::string(name)] = score.to_number<double>();
   for (const auto& [name, score] : value.at("probes").as_object()) point.probes[std::string(name)] = score.to_number<double>();
   return point;
+}
+
+json::object budget_json(const Budget& budget) {
+  return {{"global_batch", budget.global_batch}, {"steps", budget.steps}, {"tokens", budget.tokens}};
+}
+
+/// Order, seed and budget, which records of earlier versions lack.
+void read_setting(const json::object& item, StudyBranch& branch) {
+  if (const json::value* name = item.if_contains("name")) branch.name = name->as_string();
+  if (const json::value* order = item.if_contains("order")) branch.order = order->as_string();
+  if (const json::value* seed = item.if_contains("seed")) branch.seed = seed->to_number<std::int64_t>();
+  if (const json::value* budget = item.if_contains("budget"))
+    branch.budget = {std::string(budget->at("global_batch").as_string()), budget->at("steps").to_number<std::int64_t>(),
+                     budget->at("tokens").to_number<std::int64_t>()};
 }
 
 std::string points_text(double points) {
@@ -93,13 +109,16 @@ json::value to_json(const Study& study) {
   for (const StudyBranch& branch : study.branches) {
     json::array stages;
     for (const StudyPoint& point : branch.stages) stages.push_back(point_json(point));
-    json::object item{{"recipe", branch.recipe}, {"trained", branch.trained}, {"stages", std::move(stages)}};
+    json::object item{{"recipe", branch.recipe}, {"trained", branch.trained}, {"stages", std::move(stages)},
+                      {"name", branch.label()}, {"budget", budget_json(branch.budget)}};
     if (!branch.order.empty()) item["order"] = branch.order;
     if (branch.seed) item["seed"] = *branch.seed;
     branches.push_back(std::move(item));
   }
+  const std::vector<std::string> unequal = unequal_budgets({&study});
   return json::object{{"title", study.title}, {"mode", study.mode}, {"parameters", study.parameters},
-                      {"benchmarks", std::move(benchmarks)}, {"base", point_json(study.base)}, {"branches", std::move(branches)}};
+                      {"benchmarks", std::move(benchmarks)}, {"base", point_json(study.base)}, {"branches", std::move(branches)},
+                      {"equal_budget", unequal.empty()}, {"unequal_budgets", json::value_from(unequal)}};
 }
 
 Study study_from_json(const json::value& value, const std::string& origin) {
@@ -111,9 +130,8 @@ Study study_from_json(const json::value& value, const std::string& origin) {
                                   std::string(b.at("task").as_string()), b.at("samples").to_number<std::int64_t>()});
     for (const json::value& item : value.at("branches").as_array()) {
       StudyBranch branch{std::string(item.at("recipe").as_string()), item.at("trained").to_number<std::int64_t>(), {}, {}, {}};
-      if (const json::value* order = item.as_object().if_contains("order")) branch.order = std::string(order->as_string());
-      if (const json::value* seed = item.as_object().if_contains("seed")) branch.seed = seed->to_number<std::int64_t>();
       for (const json::value& point : item.at("stages").as_array()) branch.stages.push_back(point_from(point));
+      read_setting(item.as_object(), branch);
       study.branches.push_back(std::move(branch));
     }
     return study;
@@ -129,13 +147,15 @@ std::string measures_table(const Study& study) {
   std::string text = line;
   for (const StudyBranch& branch : study.branches) {
     const Measures m = measure(study, branch);
-    std::snprintf(line, sizeof line, "%-16s %12lld %10s %11s %9s %10s\n", branch.recipe.c_str(), static_cast<long long>(branch.trained),
+    std::snprintf(line, sizeof line, "%-16s %12lld %10s %11s %9s %10s\n", branch.label().c_str(), static_cast<long long>(branch.trained),
                   points_text(m.target_learning).c_str(), points_text(m.target_forgetting).c_str(), points_text(m.target_overall).c_str(),
                   points_text(m.held_out_forgetting).c_str());
     text += line;
   }
   std::snprintf(line, sizeof line, "base: held-out mean %.1f %%; the other figures are percentage points against it\n", 100 * held_out_mean(study, study.base));
-  return text + line;
+  text += line;
+  for (const std::string& difference : unequal_budgets({&study})) text += "not at equal budget: " + difference + "\n";
+  return text;
 }
 
 }  // namespace retain::framework

@@ -27,13 +27,23 @@ struct StudyPoint {
   std::map<std::string, double> probes;  ///< probe → mean probability of number tokens, 0 to 1
 };
 
-/// One recipe's branch, stages in teaching order.
+/// What a branch was taught with, all its stages together.
+struct Budget {
+  std::string global_batch;              ///< records an optimizer step; stages that differ joined by "/"
+  std::int64_t steps = 0;                ///< optimizer steps
+  std::int64_t tokens = 0;               ///< packed tokens seen, pictures expanded; 0: unknown
+};
+
+/// One recipe's branch in one order with one seed, stages in teaching order.
 struct StudyBranch {
-  std::string recipe;
+  std::string recipe;                    ///< the same in all orders and seeds
   std::int64_t trained = 0;              ///< parameters
   std::vector<StudyPoint> stages;
-  std::string order;                     ///< name of the order its tasks came in; empty: the only one
-  std::optional<std::int64_t> seed;      ///< where the study has several
+  std::string order = {};                ///< name of the order its tasks came in; empty: the only one
+  std::optional<std::int64_t> seed = {};  ///< where the study has several
+  std::string name = {};                 ///< tells branches of one recipe apart; empty: the recipe
+  Budget budget = {};
+  const std::string& label() const { return name.empty() ? recipe : name; }
 };
 
 struct Study {

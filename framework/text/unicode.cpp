@@ -29,6 +29,10 @@ std::string to_lower(std::string_view text) {
   return to_utf8(from_utf8(text).toLower(icu::Locale::getRoot()));
 }
 
+std::string to_upper(std::string_view text) {
+  return to_utf8(from_utf8(text).toUpper(icu::Locale::getRoot()));
+}
+
 std::string strip(std::string_view text) {
   const icu::UnicodeString wide = from_utf8(text);
   int32_t begin = 0;

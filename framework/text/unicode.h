@@ -9,6 +9,8 @@ namespace retain::framework {
 
 /// Lower case by Unicode's full mapping (ICU, no locale). Invalid UTF-8 becomes U+FFFD.
 std::string to_lower(std::string_view text);
+/// Upper case, likewise.
+std::string to_upper(std::string_view text);
 /// Without the Unicode white space at both ends.
 std::string strip(std::string_view text);
 /// The runs of text between Unicode white space.

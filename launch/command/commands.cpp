@@ -8,6 +8,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_tokenize(app, action);
   add_run(app, action);
   add_plan(app, action);
+  add_data(app, action);
   add_eval(app, action);
   add_forward(app, action);
   add_generate(app, action);

@@ -28,6 +28,7 @@ void add_tokenize(CLI::App& app, Action& action);
 void add_preprocess(CLI::App& app, Action& action);
 void add_init_model(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);
+void add_data(CLI::App& app, Action& action);
 void add_forward(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
 void add_score(CLI::App& app, Action& action);

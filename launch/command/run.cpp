@@ -21,13 +21,15 @@ struct Options {
   std::vector<std::string> set;
   std::string log;
   bool dry = false;
+  bool config_only = false;
   bool as_json = false;
 };
 
-int plan_only(const Session& session, const recipes::Experiment& experiment, bool as_json) {
-  const framework::json::object plan = recipes::dry_run(experiment, *session.world());
+int plan_only(const Session& session, const recipes::Experiment& experiment, const Options& options) {
+  const auto depth = options.config_only ? recipes::DryRunDepth::configuration : recipes::DryRunDepth::everything;
+  const framework::json::object plan = recipes::dry_run(experiment, *session.world(), depth);
   session.world()->barrier();  // a refusal of any rank comes before the result
-  if (session.is_root()) std::cout << (as_json ? framework::pretty(plan) : recipes::describe_plan(plan));
+  if (session.is_root()) std::cout << (options.as_json ? framework::pretty(plan) : recipes::describe_plan(plan));
   return 0;
 }
 
@@ -44,7 +46,7 @@ void require_parts(const recipes::Experiment& experiment) {
 int run(const Session& session, const Options& options) {
   recipes::Experiment experiment = recipes::read_experiment(options.file, options.set, session.extras());
   if (!options.log.empty()) experiment.log = options.log;
-  if (options.dry) return plan_only(session, experiment, options.as_json);
+  if (options.dry) return plan_only(session, experiment, options);
   require_parts(experiment);
   const parallel::Mesh mesh(session.world(), parallel::mesh_for(session.world()->size(), experiment.tensor, experiment.pipeline));
   recipes::Curriculum curriculum(experiment, mesh, session.log(), session.stop());
@@ -62,7 +64,8 @@ void add_run(CLI::App& app, Action& action) {
   command->add_option("experiment", options->file, "Experiment file (TOML)");
   command->add_option("--set", options->set, "Override a key: path.to.key=value; array elements by position")->allow_extra_args(false);
   command->add_option("--log", options->log, "JSON lines, one an optimizer step");
-  command->add_flag("--dry-run", options->dry, "Check everything that can be checked and print the plan");
+  CLI::Option* dry = command->add_flag("--dry-run", options->dry, "Check everything that can be checked and print the plan");
+  command->add_flag("--config-only", options->config_only, "With --dry-run: from the model's config.json alone, where weights or data are not at hand")->needs(dry);
   command->add_flag("--json", options->as_json, "The plan of --dry-run as JSON");
   command->callback([&action, options] {
     action.run = [options](const Session& session) { return run(session, *options); };

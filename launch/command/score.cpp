@@ -84,7 +84,7 @@ void add_score(CLI::App& app, Action& action) {
       throw Error(ErrorKind::usage, {"--metric is missing", "--metric NAME, or a store", "neither", "name the metric"});
     action = [options](const Session& session) {
       if (!session.is_root()) return 0;
-      if (!options->store.empty()) return score_store(*options);
+      if (!options->store.empty()) return score_store(*options, session.extras());
       return score(options->metric, framework::scoring_mode_from_name(options->mode.empty() ? "clean" : options->mode));
     };
   });

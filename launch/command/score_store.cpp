@@ -17,19 +17,21 @@ using framework::Error;
 using framework::ErrorKind;
 namespace json = framework::json;
 
-recipes::Scoring scoring_for(const RescoreOptions& options, recipes::Scoring kept) {
+recipes::Scoring scoring_for(const RescoreOptions& options, const recipes::Extras& extras, recipes::Scoring kept) {
   if (!options.metric.empty()) kept.metric = options.metric;
   if (!options.mode.empty()) kept.mode = framework::scoring_mode_from_name(options.mode);
   if (!options.average.empty()) kept.average = framework::average_from_name(options.average);
+  const auto own = extras.metrics.find(kept.metric);
+  kept.own = own == extras.metrics.end() ? nullptr : own->second;
   return kept;
 }
 
 }  // namespace
 
-int score_store(const RescoreOptions& options) {
+int score_store(const RescoreOptions& options, const recipes::Extras& extras) {
   const framework::Store store = framework::Store::open(options.store);
   const std::string stage = options.stage.empty() ? "" : store.resolve(options.stage);
-  if (!options.metric.empty()) framework::metric_named(options.metric);  // refused before anything is read
+  if (!options.metric.empty() && !extras.metrics.contains(options.metric)) framework::metric_named(options.metric);  // refused before anything is read
   std::map<std::string, std::string> lines;                             // by benchmark, stage and rule: the order they are printed in
   std::set<std::string> benchmarks;
   for (const std::string& key : framework::result_keys(store)) {
@@ -39,7 +41,7 @@ int score_store(const RescoreOptions& options) {
     benchmarks.insert(evaluation.benchmark);
     if ((!stage.empty() && evaluation.stage != stage) || (!options.benchmark.empty() && evaluation.benchmark != options.benchmark)) continue;
     const double kept = evaluation.score;
-    recipes::score_answers(evaluation, scoring_for(options, evaluation.scoring));
+    recipes::score_answers(evaluation, scoring_for(options, extras, evaluation.scoring));
     json::object line = options.answers ? recipes::to_json(evaluation) : recipes::summary_json(evaluation);
     line["kept"] = kept;
     lines[evaluation.benchmark + "/" + evaluation.stage + "/" + key] = json::serialize(line);

@@ -3,6 +3,8 @@
 #pragma once
 #include <string>
 
+#include "recipes/extras.h"
+
 namespace retain::launch {
 
 /// Empty members: whatever each evaluation used.
@@ -19,6 +21,6 @@ struct RescoreOptions {
 /// One JSON line an evaluation, by benchmark and stage: {"benchmark", "stage", "metric", "mode", "average", "score", "samples",
 /// "kept": the score by the evaluation's own rule[, "categories", "answers"]}. Throws Error(data_empty) when the store has
 /// nothing of the kind.
-int score_store(const RescoreOptions& options);
+int score_store(const RescoreOptions& options, const recipes::Extras& extras);
 
 }  // namespace retain::launch

@@ -61,21 +61,21 @@ AnyresPictures::AnyresPictures(LmmConfig config, framework::ProcessorSettings se
                                std::optional<framework::ProcessorSettings> frames)
     : config_(std::move(config)), settings_(std::move(settings)), frames_(std::move(frames)) {}
 
-ImageInput AnyresPictures::read(const std::filesystem::path& file, std::size_t pictures_in_sample,
+ImageInput AnyresPictures::read(const framework::Picture& picture, std::size_t pictures_in_sample,
                                 Pictures detail) const {
   const framework::Tiling tiling = pictures_in_sample > 1 ? framework::Tiling::single : framework::Tiling::anyres;
   ImageInput input;
   if (detail == Pictures::sizes) {
-    const framework::ImageSize size = framework::read_size(file);
+    const framework::ImageSize size = framework::read_size(picture);
     input.height = size.height;
     input.width = size.width;
   } else {
-    framework::ProcessedImage picture =
-        framework::process_image(framework::load_image(file, settings_.alpha), settings_, tiling);
-    input.height = picture.original_height;
-    input.width = picture.original_width;
-    input.key = std::move(picture.digest);
-    input.pixels = tensor_of(std::move(picture.tiles), picture.tiles_count, picture.side);
+    framework::ProcessedImage processed =
+        framework::process_image(framework::load_image(picture, settings_.alpha), settings_, tiling);
+    input.height = processed.original_height;
+    input.width = processed.original_width;
+    input.key = std::move(processed.digest);
+    input.pixels = tensor_of(std::move(processed.tiles), processed.tiles_count, processed.side);
   }
   input.tokens = visual_tokens(input.height, input.width, config_, tiling);
   input.patches = framework::count_tiles(input.height, input.width, settings_, tiling) * config_.vision.patches();

@@ -37,7 +37,7 @@ class AnyresPictures final : public PictureReader {
   /// `frames`: how frames of a video become tiles; empty where the model takes no videos.
   AnyresPictures(LmmConfig config, framework::ProcessorSettings settings,
                  std::optional<framework::ProcessorSettings> frames = {});
-  ImageInput read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const override;
+  ImageInput read(const framework::Picture& picture, std::size_t pictures_in_sample, Pictures detail) const override;
   ImageInput read_video(const framework::FrameList& video, Pictures detail) const override;
 
  private:

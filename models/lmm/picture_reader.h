@@ -2,7 +2,6 @@
 // From a picture's file to a sample's image, as a family prepares it.
 #pragma once
 #include <cstddef>
-#include <filesystem>
 
 #include "framework/data/record.h"
 #include "models/lmm/batch.h"
@@ -22,7 +21,7 @@ class PictureReader {
 
   /// One of a sample's `pictures_in_sample` pictures. Errors: those of framework::load_image and of the family's
   /// processing.
-  virtual ImageInput read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const = 0;
+  virtual ImageInput read(const framework::Picture& picture, std::size_t pictures_in_sample, Pictures detail) const = 0;
 
   /// A video. Throws Error(data_invalid) where frames do not go together, and as read().
   virtual ImageInput read_video(const framework::FrameList& video, Pictures detail) const = 0;

@@ -19,9 +19,9 @@ framework::AlphaMode alpha_of(framework::LabelMode mode) {
   return mode == framework::LabelMode::faithful ? framework::AlphaMode::drop : framework::AlphaMode::white;
 }
 
-void require_picture(const std::filesystem::path& file) {
-  if (std::filesystem::exists(file)) return;
-  throw Error(ErrorKind::data_missing_image, {"there is no image " + file.string(), "a readable file", "no such file",
+void require_picture(const framework::Picture& picture) {
+  if (picture.exists()) return;
+  throw Error(ErrorKind::data_missing_image, {"there is no image " + picture.name(), "a readable file", "no such file",
                                               "correct the record, or name the images' folder with `images`"});
 }
 

@@ -56,10 +56,10 @@ ImageInput input_of(framework::ProcessedPatches picture, const framework::PatchS
 PatchPictures::PatchPictures(framework::PatchSettings settings, framework::PatchSettings videos)
     : settings_(std::move(settings)), videos_(std::move(videos)) {}
 
-ImageInput PatchPictures::read(const std::filesystem::path& file, std::size_t, Pictures detail) const {
+ImageInput PatchPictures::read(const framework::Picture& picture, std::size_t, Pictures detail) const {
   if (detail == Pictures::pixels)
-    return input_of(framework::process_patches(framework::load_image(file, settings_.alpha), settings_), settings_);
-  const framework::ImageSize size = framework::read_size(file);
+    return input_of(framework::process_patches(framework::load_image(picture, settings_.alpha), settings_), settings_);
+  const framework::ImageSize size = framework::read_size(picture);
   ImageInput input = input_of(framework::plan_patches(size.height, size.width, settings_), settings_);
   input.height = size.height;
   input.width = size.width;

@@ -19,7 +19,7 @@ framework::PatchSettings read_processor(const std::filesystem::path& directory, 
 class PatchPictures final : public PictureReader {
  public:
   PatchPictures(framework::PatchSettings settings, framework::PatchSettings videos);
-  ImageInput read(const std::filesystem::path& file, std::size_t pictures_in_sample, Pictures detail) const override;
+  ImageInput read(const framework::Picture& picture, std::size_t pictures_in_sample, Pictures detail) const override;
   ImageInput read_video(const framework::FrameList& video, Pictures detail) const override;
 
  private:

@@ -166,7 +166,7 @@ Lora::Lora(MethodSetup setup) : Method(std::move(setup.groups)) {
   adapter_digest_ = table.text("adapter_digest", "");
   const std::filesystem::path named = table.text("adapter", "");
   if (named.empty()) return;
-  adapter_ = named.is_absolute() || table.overridden("adapter") ? named : std::filesystem::path(table.file()).parent_path() / named;
+  adapter_ = named.is_absolute() || table.overridden("adapter") ? named : table.folder_of("adapter", {}) / named;
   adapter_digest_ = peft_digest(adapter_);
   const PeftSettings stored = read_peft_settings(adapter_);
   if (stored.rank != settings_.rank || stored.alpha != settings_.alpha || stored.rank_stabilised != settings_.rank_stabilised)

@@ -98,7 +98,7 @@ TEST_F(RecordTest, ProbesEachImageOnce) {
 )");
   write("p.png", "not a picture");
   int probes = 0;
-  CheckOptions options{.policy = BadRecordPolicy::skip, .needs_answer = true, .probe_image = [&](const fs::path&) {
+  CheckOptions options{.policy = BadRecordPolicy::skip, .needs_answer = true, .probe_image = [&](const Picture&) {
                          ++probes;
                          return std::optional<Error>(Error(ErrorKind::image_unrecognised, "p.png is no picture"));
                        }};

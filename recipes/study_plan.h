@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which branches an experiment has: every recipe in every order of the tasks, once a seed.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/config/toml.h"
+#include "recipes/train_settings.h"
+
+namespace retain::recipes {
+
+struct Experiment;
+struct Recipe;
+struct Task;
+
+/// One way through the tasks.
+struct TeachingOrder {
+  std::string name;                ///< "given", or the tasks' places in the given order from 1: "3-1-2"; "orderK" for long ones
+  std::vector<std::size_t> tasks;  ///< positions in Experiment::tasks
+};
+
+struct StudyPlan {
+  std::vector<TeachingOrder> orders;  ///< at least one
+  std::vector<std::uint64_t> seeds;   ///< empty: the tasks' own
+};
+
+/// `[study]`: `seeds`; `orders` = "given", "all", { random = k, seed = s } or lists of task names. Throws Error(config_invalid)
+/// for names of no task or named twice in a list, equal orders, and more orders than there are or than 5040.
+StudyPlan read_study(const framework::ConfigTable& study, const std::vector<std::string>& tasks);
+
+/// A recipe that teaches the tasks in one order with one seed.
+struct PlannedBranch {
+  std::string name;                    ///< of the store's branch: RECIPE[.ORDER][.sSEED], parts that vary in the study
+  const Recipe* recipe = nullptr;
+  const TeachingOrder* order = nullptr;
+  std::optional<std::uint64_t> seed;
+
+  TrainSettings settings(const Task& task) const;
+};
+
+/// Recipe by recipe, then order by order, then seed by seed. Points into `experiment`. Throws Error(config_invalid) where two
+/// branches would have one name.
+std::vector<PlannedBranch> branches_of(const Experiment& experiment);
+
+/// Stages of these branches that differ: branches of one recipe and seed share those before their orders part.
+std::int64_t distinct_stages(const std::vector<PlannedBranch>& branches);
+
+}  // namespace retain::recipes

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A study of two recipes, three orders and two seeds on two ranks: study.py RETAIN.
+
+Steps that branches share run once; the same study again teaches nothing; one killed in the middle ends with the same stages; what was
+not taught at equal budget is marked.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import harness
+
+RETAIN = sys.argv[1]
+STUDY = f'''[model]
+path = "{harness.MODEL / 'hub'}"
+[train]
+learning_rate = 1e-3
+global_batch = 2
+max_steps = 1
+[study]
+seeds = [3, 4]
+orders = [["one", "two", "three"], ["one", "three", "two"], ["two"]]
+[[recipe]]
+name = "sa_proj"
+[[recipe]]
+name = "mlp"
+global_batch = 1
+''' + "".join(f'[[task]]\nname = "{name}"\ntrain = "{harness.RUN / "records.jsonl"}"\n' for name in ("one", "two", "three")) + f'''[[benchmark]]
+name = "answers"
+data = "{harness.RUN / 'records.jsonl'}"
+max_new_tokens = 1
+limit = 1
+[store]
+path = "store"
+'''
+# one, one-two, one-two-three, one-three, one-three-two, two: of 7 stages an order at a time, for 2 recipes and 2 seeds.
+DISTINCT = 6 * 4
+
+
+def stages(folder):
+    place = folder / "store" / "stages"
+    return sorted(path.name for path in place.iterdir() if not path.name.startswith(".")) if place.exists() else []
+
+
+def branches(folder):
+    study = json.loads((folder / "store" / "study.json").read_text())
+    return study, {branch["name"]: [stage["stage"] for stage in branch["stages"]] for branch in study["branches"]}
+
+
+def write(folder):
+    folder.mkdir()
+    (folder / "study.toml").write_text(STUDY)
+    return folder / "study.toml"
+
+
+def ranks_of(parent):
+    """Process ids of the ranks that this mpirun started."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"PPid:\t{parent}\n" in (entry / "status").read_text():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def kill_in_the_middle(experiment, folder, after):
+    """Kills a rank once `after` stages are there, with which the others end; False when the run ended before."""
+    job = subprocess.Popen(harness.launcher(2) + [RETAIN, "run", str(experiment)], env=harness.ENVIRONMENT, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+    while len(stages(folder)) < after and job.poll() is None:
+        time.sleep(0.02)
+    for rank in ranks_of(job.pid)[:1]:
+        os.kill(rank, signal.SIGKILL)
+    return job.wait(timeout=60) != 0
+
+
+def main():
+    report = harness.Report()
+    with tempfile.TemporaryDirectory() as scratch:
+        whole = pathlib.Path(scratch) / "whole"
+        experiment = write(whole)
+        planned = json.loads(harness.run(RETAIN, "run", experiment, "--dry-run", "--json").stdout)["study"]
+        report.check((planned["stages"], planned["distinct"]) == (7 * 4, DISTINCT), f"planned: {planned['stages']}, {planned['distinct']}")
+        first = harness.run(RETAIN, "run", experiment, ranks=2, timeout=400)
+        study, names = branches(whole)
+        report.check(len(stages(whole)) == 1 + DISTINCT, f"{len(stages(whole))} stages: shared steps run once")
+        report.check(set(names) == {f"{r}.{o}.s{s}" for r in ("sa_proj", "mlp") for o in ("given", "1-3-2", "2") for s in (3, 4)}, f"branches {sorted(names)}")
+        report.check(names["sa_proj.given.s3"][0] == names["sa_proj.1-3-2.s3"][0] != names["sa_proj.given.s4"][0], "the first stage is shared")
+        report.check(all(branch["recipe"] in ("sa_proj", "mlp") and branch["seed"] in (3, 4) for branch in study["branches"]), "recipe and seed")
+        report.check(not study["equal_budget"] and any("global batches" in text for text in study["unequal_budgets"]), f"{study['unequal_budgets']}")
+        report.check("not at equal budget: global batches differ: 1 (mlp.1-3-2.s3" in first.stdout, f"the guard is printed: {first.stdout}")
+        budgets = {branch["name"]: branch["budget"] for branch in study["branches"]}
+        report.check(budgets["mlp.given.s3"]["steps"] == 3 and budgets["mlp.given.s3"]["tokens"] > 0, f"{budgets}")
+        again = harness.run(RETAIN, "run", experiment, ranks=2)
+        report.check(again.stderr.count("taught before") == 7 * 4 and branches(whole) == (study, names), "the same study again teaches nothing")
+
+        cut = pathlib.Path(scratch) / "cut"
+        experiment = write(cut)
+        killed = [kill_in_the_middle(experiment, cut, after) for after in (5, 14)]
+        report.check(any(killed), "no run could be killed")
+        harness.run(RETAIN, "run", experiment, ranks=2, timeout=400)
+        report.check(branches(cut)[1] == names and stages(cut) == stages(whole), "a study that was killed ends with the same stages")
+        store = harness.run(RETAIN, "store", "log", cut / "store", "sa_proj.1-3-2.s4")
+        report.check(store.returncode == 0, "a branch is found by its name")
+    report.end()
+
+
+main()
