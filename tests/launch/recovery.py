@@ -127,6 +127,14 @@ def alive(pid):
         return False
 
 
+def differences(found, expected):
+    """What is not in both, shortened."""
+    if isinstance(expected, dict):
+        keys = [k for k in sorted(found.keys() | expected.keys()) if found.get(k) != expected.get(k)]
+        return "; ".join(f"{k}: {str(found.get(k))[:300]} instead of {str(expected.get(k))[:300]}" for k in keys[:3])
+    return "; ".join(str(item)[:300] for item in [*(x for x in found if x not in expected), *(x for x in expected if x not in found)][:3])
+
+
 class Campaign:
     def __init__(self, folder):
         self.rng = random.Random(SEED)
@@ -217,7 +225,7 @@ class Campaign:
         self.verify("at the end")
         found = self.target.outcome()
         for part in expected:
-            self.report.check(found[part] == expected[part], f"{part} differ from those without kills")
+            self.report.check(found[part] == expected[part], f"{part} differ from those without kills: {differences(found[part], expected[part])}")
 
 
 folder = pathlib.Path(tempfile.mkdtemp())
