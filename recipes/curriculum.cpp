@@ -372,7 +372,7 @@ double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmar
   }
   store_->put_result(key, to_json(evaluation));
   if (!earlier && !store_->get_result(answered)) store_->put_result(answered, json::object{{"evaluation", key}});
-  return evaluation.score;
+  return store_->get_result(key)->at("score").to_number<double>();  // to the last digit what a later run reads
 }
 
 std::optional<Evaluation> Curriculum::find_answers(const std::string& answered) {
@@ -397,7 +397,7 @@ double Curriculum::probe_stage(const std::string& stage, std::size_t probe, cons
   mesh_.world().describe_activity("probe " + captions.task.name + " on stage " + stage.substr(0, 10));
   const double bias = number_bias(*model_, *captions.samples, number_ids_, limit, experiment_.evaluation_batch);
   store_->put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
-  return bias;
+  return store_->get_result(key)->at("mean_probability").to_number<double>();
 }
 
 void Curriculum::keep_study() {
