@@ -8,11 +8,12 @@ JOBS ?= $(shell nproc)
 export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
-.PHONY: help setup build test cluster demo pretrain bench checks headers install clean
+.PHONY: help setup build test cluster campaign demo pretrain bench checks headers install clean
 help:
 	@printf 'make demo       build, then teach the tiny world on 2 ranks and write report.html\n'
 	@printf 'make test       build, then run every test\n'
 	@printf 'make cluster    test on several hosts and under Slurm, both made on this machine (root)\n'
+	@printf 'make campaign   kill runs and store commands at random points (KILLS=300 SEED=1)\n'
 	@printf 'make build      set up and build only (PRESET=release|dev|asan|cuda|bench)\n'
 	@printf 'make headers    check that every header compiles alone\n'
 	@printf 'make bench      build and run the benchmarks\n'
@@ -36,6 +37,10 @@ test: checks build
 cluster: build
 	@tests/cluster/setup.sh
 	@ctest --test-dir $(BUILD) -L cluster --output-on-failure --no-tests=error
+
+campaign: TARGETS := retain
+campaign: build
+	@python3 tests/launch/recovery.py $(BUILD)/launch/retain $(or $(KILLS),300) $(or $(SEED),1)
 
 demo pretrain: TARGETS := retain make_world
 demo: build

@@ -158,6 +158,13 @@ std::vector<Chunk> deal(const std::vector<ShardedArray>& arrays, const MeshShape
 
 void gather_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks,
                    const std::function<void(const Chunk&, std::span<const std::byte>)>& write) {
+  keep_chunks(mesh, arrays, chunks, [&](const Chunk& chunk, const at::Tensor& whole) {
+    write(chunk, {data_of(whole), static_cast<std::size_t>(whole.numel())});
+  });
+}
+
+void keep_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks,
+                 const std::function<void(const Chunk&, at::Tensor)>& keep) {
   const int me = mesh.world().rank();
   const at::Device device = device_of(arrays);
   SendQueue sends;
@@ -169,9 +176,9 @@ void gather_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, co
     const std::int64_t element = framework::size_of(array.spec.dtype);
     const std::vector<Piece> pieces = pieces_of(array, chunk, mesh.shape());
     if (chunk.writer == me) {
-      const at::Tensor whole = collect(mesh, array, local, chunk, pieces, device);
+      at::Tensor whole = collect(mesh, array, local, chunk, pieces, device);
       try {
-        if (!failure) write(chunk, {data_of(whole), static_cast<std::size_t>(whole.numel())});
+        if (!failure) keep(chunk, std::move(whole));
       } catch (const std::exception&) {
         failure = std::current_exception();
       }

@@ -30,6 +30,10 @@ std::vector<Chunk> deal(const std::vector<ShardedArray>& arrays, const MeshShape
 void gather_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks,
                    const std::function<void(const Chunk&, std::span<const std::byte>)>& write);
 
+/// The same, but each chunk's memory is given away to `keep`.
+void keep_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks,
+                 const std::function<void(const Chunk&, at::Tensor)>& keep);
+
 /// Reads `out.size()` bytes of an array from byte `begin` on.
 using ReadBytes = std::function<void(std::uint64_t begin, std::span<std::byte> out)>;
 

@@ -19,6 +19,8 @@
 
 namespace retain::parallel {
 
+class ArraySnapshot;
+
 /// One global array as the ranks hold it. The description is the same on every rank; `local` is this rank's part.
 struct ShardedArray {
   std::string path;    ///< in the file: "tensors/<name>", "optimizer/<state>/<name>"
@@ -62,9 +64,22 @@ class ShardedStore {
 
   /// Writes `arrays` as a stage (draft.arrays is filled in here; draft must be equal on all ranks) and publishes it;
   /// when `branch` is not empty it is moved to the new stage with `why` in the log. Returns the stage's id on all
-  /// ranks.
+  /// ranks. `published` is called on every rank once it is durable and its branch moved.
   std::string commit(framework::StageDraft draft, const std::vector<ShardedArray>& arrays, const std::string& branch,
-                     const std::string& why);
+                     const std::string& why, std::function<void(const std::string& stage)> published = {});
+
+  /// From now on commit() and put_progress() return as soon as the ranks have copied and hashed what they will write; a
+  /// thread a rank writes it while work goes on. One file at a time: the next commit waits for it. It becomes visible,
+  /// or its failure is thrown on every rank, in settle().
+  void write_in_background(bool on) { in_background_ = on; }
+  /// Whether this rank still writes. Not collective.
+  bool busy() const noexcept;
+  /// Whether the stage of that id, or a checkpoint of that run, is under way. The same on every rank.
+  bool is_writing(const std::string& stage_or_run) const noexcept;
+  /// Waits for the file under way, if there is one, and publishes it.
+  void settle();
+  /// Only if it is the stage or the run of that name.
+  void settle(const std::string& stage_or_run);
 
   /// Writes the checkpoint of `step` and removes all but the newest `keep` of this run.
   void put_progress(const std::string& run_key, std::int64_t step, framework::StageDraft draft,
@@ -108,12 +123,18 @@ class ShardedStore {
   std::int64_t bytes_written() const noexcept { return bytes_written_; }
 
  private:
-  std::vector<std::vector<framework::Digest>> write_arrays(const framework::StageLayout& layout,
-                                                           const std::vector<ShardedArray>& arrays);
+  struct UnderWay;
+  /// Digests of the arrays that a stage of the store may hold already.
+  std::map<std::string, std::vector<framework::Digest>> digests_of_known(const std::vector<ShardedArray>& arrays);
+  std::string write(std::unique_ptr<UnderWay> file, const framework::StageLayout& layout,
+                    const std::vector<ShardedArray>& arrays, std::optional<ArraySnapshot> snapshot);
+  std::string publish(UnderWay& file);
 
   const Mesh& mesh_;
   std::unique_ptr<framework::Store> store_;
   std::unique_ptr<framework::StoreLock> lock_;
+  std::unique_ptr<UnderWay> under_way_;
+  bool in_background_ = false;
   std::int64_t bytes_read_ = 0;
   std::int64_t bytes_written_ = 0;
 };

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <set>
 
 #include "framework/base/memory.h"
@@ -133,6 +132,7 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
   for (const Recipe& recipe : experiment.recipes)
     for (const std::string& stage : recipe.method ? recipe.method->stages() : std::vector<std::string>{})
       if (stage != "previous" && stage != "base") store_->resolve(stage);
+  store_->write_in_background(experiment.store_asynchronous);
   study_.title = experiment.file.stem().string();
   study_.mode = name_of(experiment.mode);
   study_.parameters = kit_.table().elements();
@@ -161,6 +161,7 @@ std::string Curriculum::import_base() {
 
 void Curriculum::use(const std::string& stage, const std::string& reading) {
   if (!model_ || model_stage_ != stage) {
+    store_->settle(stage);
     const framework::StageReader reader(store_->store(), stage);
     model_method_ = method_in(store_->store(), reader, kit_.table(), experiment_.methods);
     load_model(stage, {model_method_.get(), 0, ""});
@@ -208,9 +209,10 @@ bool Curriculum::run() {
   const std::string base = import_base();
   study_.base = measure(base, "");
   keep_study();
-  for (const PlannedBranch& branch : branches_of(experiment_))
-    if (!teach_branch(branch)) return false;
-  return true;
+  bool finished = true;
+  for (const PlannedBranch& branch : branches_of(experiment_)) finished = finished && teach_branch(branch);
+  store_->settle();
+  return finished;
 }
 
 bool Curriculum::teach_branch(const PlannedBranch& branch) {
@@ -234,7 +236,7 @@ bool Curriculum::teach_branch(const PlannedBranch& branch) {
     const std::optional<Taught> taught = teach(lesson, stage);
     if (!taught) return false;
     stage = recipe.method ? recipe.method->settle(*store_, mesh_, {store_->resolve("base"), stage, taught->stage}) : taught->stage;
-    point_branch(branch.name, stage);
+    if (!store_->is_writing(stage)) point_branch(branch.name, stage);
     for (std::size_t i = 0; i < readings.size(); ++i) {
       framework::StudyBranch& shown = study_.branches[first_branch + i];
       shown.stages.push_back(measure(stage, lesson.task.task.name, i == 0 ? "" : readings[i]));
@@ -285,12 +287,16 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   const LoadedTask& task = lesson.task;
   const std::string& branch = lesson.branch.name;
   const Method* method = recipe.method.get();
+  if (method) store_->settle();  // it may read any stage
   const auto reference = open_reference(recipe, parent);
   const json::object inputs = teach_inputs(lesson, parent, reference.get());
   const std::string key = framework::memo_key("teach", inputs);
   const std::string title = branch + " · " + task.task.name;
+  if (committing_ == key) store_->settle();
   if (const auto known = store_->get_stage(key)) {
     log_.info(title + ": taught before with these inputs, stage " + known->substr(0, 10));
+    store_->settle();  // an earlier stage of this branch, whose move comes first
+    store_->clear_progress(key);  // a stop may have come between the commit and this
     return Taught{*known, budget_of(lesson, key)};
   }
 
@@ -317,6 +323,8 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
     memory.measured = std::max(memory.measured, framework::anonymous_bytes() - memory_before_);
   };
   hooks.stop_requested = [&] { return stop_.load(); };
+  hooks.writing = [&] { return store_->busy(); };
+  hooks.settle = [&] { store_->settle(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
   std::vector<const SampleSource*> earlier;
   for (const LoadedTask* other : lesson.replayed) earlier.push_back(other->samples.get());
@@ -371,12 +379,16 @@ std::string Curriculum::commit(framework::StageDraft draft, const std::string& k
   else
     for (const Selected& parameter : select(model_->table(), recipe.groups)) changed.insert(parameter.name);
   const auto arrays = parallel::arrays_of(model_->table(), model_->parameters(), [&](const std::string& name) { return changed.contains(name); });
-  const std::string stage = store_->commit(std::move(draft), arrays, lesson.branch.name, lesson.branch.name + " learned " + task);
-  store_->put_result(key, json::object{{"stage", stage}});
-  store_->clear_progress(key);
-  model_stage_ = stage;
+  committing_ = key;
+  const std::string message = lesson.branch.name + " learned " + task;
+  model_stage_ = store_->commit(std::move(draft), arrays, lesson.branch.name, message, [this, key](const std::string& stage) {
+    store_->put_result(key, json::object{{"stage", stage}});
+    store_->clear_progress(key);
+    committing_.clear();
+  });
+  if (recipe.method) store_->settle();  // a method may read what was written
   if (recipe.method && !recipe.method->keeps_own_parameters()) model_.reset();
-  return stage;
+  return model_stage_;
 }
 
 framework::StudyPoint Curriculum::measure(const std::string& stage, const std::string& task, const std::string& reading) {
@@ -411,7 +423,7 @@ double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmar
   }
   store_->put_result(key, to_json(evaluation));
   if (!earlier && !store_->get_result(answered)) store_->put_result(answered, json::object{{"evaluation", key}});
-  return evaluation.score;
+  return store_->get_result(key)->at("score").to_number<double>();  // to the last digit what a later run reads
 }
 
 std::optional<Evaluation> Curriculum::find_answers(const std::string& answered) {
@@ -436,15 +448,14 @@ double Curriculum::probe_stage(const std::string& stage, std::size_t probe, cons
   mesh_.world().describe_activity("probe " + captions.task.name + " on stage " + stage.substr(0, 10));
   const double bias = number_bias(*model_, *captions.samples, number_ids_, limit, experiment_.evaluation_batch);
   store_->put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
-  return bias;
+  return store_->get_result(key)->at("mean_probability").to_number<double>();
 }
 
 void Curriculum::keep_study() {
   if (!store_->is_author()) return;
-  const std::filesystem::path file = experiment_.store / "study.json";
-  const std::filesystem::path fresh = experiment_.store / "study.json.new";
-  std::ofstream(fresh, std::ios::binary) << framework::pretty(framework::to_json(study_));
-  std::filesystem::rename(fresh, file);
+  const framework::Store& store = store_->store();
+  framework::write_atomically(store.operations(), store.root() / store.temporary_name("study"), store.root() / "study.json",
+                              framework::pretty(framework::to_json(study_)));
 }
 
 }  // namespace retain::recipes

@@ -82,6 +82,7 @@ class Curriculum {
   std::string model_stage_;              ///< the stage whose weights model_ holds; empty while it is being trained
   std::int64_t memory_before_;           ///< bytes held before anything was loaded
   std::map<std::string, std::int64_t> planned_;  ///< bytes this rank will need, by recipe
+  std::string committing_;               ///< memo key of the stage that is being written
   std::string announced_;                ///< the recipe whose table was printed last
   framework::Study study_;
 };

@@ -251,6 +251,7 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   e.evaluation_batch = evaluate.integer("batch", e.evaluation_batch, 1, 1 << 16);
   const ConfigTable store = root.table("store");
   e.store = path_of(store, "path", folder);
+  e.store_asynchronous = store.flag("asynchronous", e.store_asynchronous);
   e.log = path_of(root.table("log"), "path", folder);
   const ConfigTable cache = root.table("feature_cache");
   e.feature_memory = cache.integer("memory", e.feature_memory, 0, std::numeric_limits<std::int64_t>::max());

@@ -85,6 +85,7 @@ struct Experiment {
   std::vector<Probe> probes;
   std::int64_t evaluation_batch = 8;
   std::filesystem::path store;
+  bool store_asynchronous = false;   ///< commits and checkpoints are written while training goes on
   std::filesystem::path log;         ///< JSON lines, one an optimizer step; empty: none
   std::int64_t feature_memory = std::int64_t{1} << 30;  ///< bytes of frozen vision features kept in memory
   std::int64_t feature_disk = 0;                        ///< and on disk under the store; 0: none

@@ -53,6 +53,7 @@ class Estimate {
     memory.working = working_ + largest_gradient() + largest_weight();
     if (r_.shape.data > 1 && memory.state.trained_elements > 0)
       memory.reduction = 4 * std::min(kBucketElements * kBucketsInFlight, memory.state.trained_elements);
+    if (r_.written_in_background) memory.snapshot = snapshot(memory.state);
     return memory;
   }
 
@@ -150,6 +151,16 @@ class Estimate {
     const std::int64_t side = vision.patch_size, frames = vision.windowed ? vision.windowed->frames : 1;
     const std::int64_t samples = std::max<std::int64_t>(1, r_.settings.global_batch / r_.shape.data);
     return 2 * samples * r_.batch.patches * 3 * frames * side * side * 4 / std::max<std::int64_t>(1, r_.settings.micro_batch);
+  }
+
+  /// What is trained, and the optimizer where checkpoints are due, dealt out over the data ranks.
+  std::int64_t snapshot(const RankBytes& state) const {
+    std::int64_t bytes = 0;
+    for (const parallel::ParameterSpec& row : r_.table.rows())
+      if (row.held_by(stage_) && trained_.contains(row.name))
+        bytes += framework::elements_of(row.local_shape(rank_)) * framework::size_of(row.dtype);
+    if (r_.settings.save_every > 0) bytes += state.optimizer * (r_.settings.zero ? r_.shape.data : 1);
+    return (bytes + r_.shape.data - 1) / r_.shape.data;
   }
 
   /// A micro-batch's gradient exists beside the sum it is added to.

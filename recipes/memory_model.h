@@ -30,8 +30,10 @@ struct RankMemory {
   std::int64_t reduction = 0;     ///< buckets of the data-parallel reduction
   std::int64_t pictures = 0;      ///< pixels of the batch under way and of the next one
   std::int64_t features = 0;      ///< of the frozen vision tower, kept in memory
+  std::int64_t snapshot = 0;      ///< this rank's part of a stage or checkpoint that is written in the background
   std::int64_t total() const {
-    return state.weights + state.gradients + state.optimizer + activations + working + reduction + pictures + features;
+    return state.weights + state.gradients + state.optimizer + activations + working + reduction + pictures + features +
+           snapshot;
   }
 };
 
@@ -46,6 +48,7 @@ struct MemoryRequest {
   BatchSize batch;                   ///< the largest micro-batch
   std::int64_t feature_bytes = 0;    ///< the frozen features' limit or, where smaller, their whole size
   const Method* method = nullptr;
+  bool written_in_background = false;  ///< [store] asynchronous
 };
 
 /// Of the rank at that place of the mesh (of any data rank: they are alike).

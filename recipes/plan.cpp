@@ -106,7 +106,8 @@ class Planner {
     const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
     const auto selected = select(table, recipe.groups, recipe.method.get());
     const std::int64_t features = trains_tower(selected) ? 0 : features_kept();
-    const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features, recipe.method.get()};
+    const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features, recipe.method.get(),
+                                experiment_.store_asynchronous};
     for (int stage = 0; stage < shape.pipeline; ++stage)
       for (int rank = 0; rank < shape.tensor; ++rank) {
         result.ranks.push_back(rank_memory(request, stage, rank));

@@ -25,6 +25,7 @@ constexpr std::array kItems{
     Item{"reduction", [](const RankMemory& m) { return m.reduction; }},
     Item{"pictures", [](const RankMemory& m) { return m.pictures; }},
     Item{"features", [](const RankMemory& m) { return m.features; }},
+    Item{"snapshot", [](const RankMemory& m) { return m.snapshot; }},
     Item{"total", [](const RankMemory& m) { return m.total(); }},
 };
 

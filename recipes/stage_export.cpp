@@ -28,7 +28,9 @@ class FilesFolder {
     path_ = pattern;
     for (const auto& [name, bytes] : files) {
       fs::create_directories((path_ / name).parent_path());
-      std::ofstream(path_ / name, std::ios::binary) << bytes;
+      std::ofstream file(path_ / name, std::ios::binary);
+      file << bytes << std::flush;
+      if (!file) throw Error(ErrorKind::io, {"cannot write " + (path_ / name).string(), {}, {}, "free space in the folder for temporary files"});
     }
   }
   ~FilesFolder() {

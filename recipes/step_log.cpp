@@ -38,7 +38,9 @@ void StepLog::begin_stage(const std::string& recipe, const std::string& task, st
     for (std::string line; std::getline(old, line);)
       if (!superseded(line, recipe, task, first_step)) kept += line + "\n";
   const fs::path fresh = file_.string() + ".new";
-  std::ofstream(fresh, std::ios::binary) << kept;
+  std::ofstream rewritten(fresh, std::ios::binary);
+  rewritten << kept << std::flush;
+  if (!rewritten) throw Error(ErrorKind::io, {"cannot write the log " + fresh.string(), {}, {}, "free space there, or choose another with --log"});
   fs::rename(fresh, file_);
   stream_.open(file_, std::ios::app | std::ios::binary);
   if (!stream_) throw Error(ErrorKind::io, {"cannot write the log " + file_.string(), "a writable file", "an error on opening it", "choose another with --log"});

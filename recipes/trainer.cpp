@@ -118,18 +118,21 @@ TrainOutcome Trainer::run() {
   return outcome;
 }
 
-/// Waits for the batch of this step, then lets all ranks agree on which of its samples are missing and on whether to stop.
+/// Waits for the batch of this step, then lets all ranks agree on which of its samples are missing, on whether to stop, and on
+/// whether a file written in the background is complete.
 Trainer::Control Trainer::agree(std::vector<bool>& left_out) {
   const std::vector<std::int64_t>& failed = loader_.wait(sampler_.at(next_step_));
   const std::int64_t slots = loader_.slots();
-  at::Tensor flags = at::zeros({slots + 1}, at::kInt);
+  at::Tensor flags = at::zeros({slots + 2}, at::kInt);
   auto* flag = flags.data_ptr<std::int32_t>();
   for (std::size_t i = 0; i < failed.size(); ++i) {
     flag[failed[i]] = 1;
     if (model_.mesh().tensor().rank() == 0) log_.warn("left out: " + loader_.reason(i));
   }
   flag[slots] = hooks_.stop_requested && hooks_.stop_requested() ? 1 : 0;
+  flag[slots + 1] = hooks_.writing && hooks_.writing() ? 1 : 0;
   model_.mesh().world().all_reduce(flags, parallel::ReduceOp::max);
+  if (flag[slots + 1] == 0 && hooks_.settle) hooks_.settle();
   left_out.assign(flag, flag + slots);
   return flag[slots] ? Control::stop : Control::proceed;
 }

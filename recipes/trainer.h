@@ -22,6 +22,8 @@ struct TrainerHooks {
   std::function<void(const StepRecord&)> on_step;  ///< on every rank, after every step
   std::function<bool()> stop_requested;            ///< asked before every step; one rank's yes stops all
   std::function<void(std::int64_t next_step)> save;  ///< collective: keep a checkpoint, usually by Trainer::save()
+  std::function<bool()> writing;                   ///< asked on every rank before every step: is a file still being written in the background?
+  std::function<void()> settle;                    ///< collective, before every step at which no rank is writing
 };
 
 struct TrainOutcome {

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "framework/store/held_arrays.h"
 #include "framework/store/stage_reader.h"
 
 namespace retain::framework {
@@ -14,6 +15,19 @@ namespace {
 void check_path(const ArraySpec& spec) {
   if (!is_array_path(spec.path) || spec.path == "manifest" || spec.path.find('/') == std::string::npos)
     throw Error(ErrorKind::internal, "\"" + spec.path + "\" cannot name an array in a stage");
+}
+
+/// Arrays that need not be written become links.
+void share(const Store& store, const std::map<std::string, std::vector<Digest>>& known, Manifest& manifest) {
+  if (known.empty()) return;
+  const HeldArrays held(store);
+  for (ArrayEntry& array : manifest.arrays) {
+    const auto blocks = known.find(array.spec.path);
+    if (!array.here() || blocks == known.end()) continue;
+    const Digest digest = digest_of(std::span<const Digest>(blocks->second));
+    array.holder = held.holder_of(array.spec, digest, manifest.parents, manifest.inputs);
+    if (!array.here()) array.digest = digest;
+  }
 }
 
 /// The first parent's arrays as links, then what is new; arrays to write are left without a holder.
@@ -43,6 +57,7 @@ Manifest plan(const Store& store, StageDraft draft) {
   for (std::size_t i = 1; i < manifest.parents.size(); ++i) open_stage_file(store, manifest.parents[i]);
   for (const ArraySpec& spec : draft.arrays)
     if (!placed.contains(spec.path)) manifest.arrays.push_back({spec, {}, {}, 0, {}});
+  share(store, draft.known, manifest);
   return manifest;
 }
 

@@ -2,6 +2,7 @@
 // Putting a stage or a mid-stage checkpoint into the store: entirely or not at all.
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct StageDraft {
   json::object info;                 ///< does not: loss curve, mesh, versions, seconds
   std::vector<ArraySpec> arrays;     ///< written: changed ones keep the parent's place in the order, new ones follow
   std::vector<std::string> removed;  ///< paths of the first parent's arrays that this stage lacks
+  /// Block digests of `arrays` by path, where known beforehand. What a stage of the store holds already (HeldArrays)
+  /// is not written but becomes a link to it.
+  std::map<std::string, std::vector<Digest>> known;
 };
 
 /// One stage under way: construct, let ExtentWriters write layout(), publish. Destroyed without publish(), it leaves
@@ -28,6 +32,8 @@ class StageCommit {
   StageCommit(const Store& store, const StoreLock& lock, StageDraft draft);
 
   const StageLayout& layout() const { return writer_.layout(); }
+  /// The id that publish() will give, for those who go on while blocks are still on their way.
+  std::string id(const std::vector<std::vector<Digest>>& blocks) { return writer_.id(blocks); }
   /// The file becomes visible under its id, durably; refs are not touched. `blocks[a]` are layout().arrays[a]'s
   /// digests. A stage of the same content that is there already is kept and this one dropped. Returns the id.
   std::string publish(const std::vector<std::vector<Digest>>& blocks);

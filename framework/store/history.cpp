@@ -11,12 +11,16 @@ namespace retain::framework {
 
 StageSummary summary_of(const Store& store, const std::string& id) {
   const auto file = open_stage_file(store, id);
-  StageSummary summary{id, file->manifest(), file->file_bytes(), 0, 0, 0, 0};
+  StageSummary summary{id, file->manifest(), file->file_bytes(), 0, 0, 0, 0, {}};
   for (const ArrayEntry& array : summary.manifest.arrays) {
     const bool tensor = array.spec.path.starts_with(kTensorPrefix);
     summary.tensors += tensor;
     summary.own_tensors += tensor && array.here();
     (array.here() ? summary.own_bytes : summary.shared_bytes) += array.spec.bytes();
+    if (array.here()) continue;
+    StageSummary::Share& share = summary.shares[array.holder];
+    share.tensors += tensor;
+    share.bytes += array.spec.bytes();
   }
   return summary;
 }
@@ -43,6 +47,13 @@ std::set<std::string> holders_of(const Store& store, const std::string& id) {
   for (const ArrayEntry& array : file->manifest().arrays)
     if (!array.here()) holders.insert(array.holder);
   return holders;
+}
+
+std::set<std::string> dependents_of(const Store& store, const std::string& id) {
+  std::set<std::string> dependents;
+  for (const std::string& other : store.stage_ids())
+    if (other != id && holders_of(store, other).contains(id)) dependents.insert(other);
+  return dependents;
 }
 
 std::set<std::string> reachable(const Store& store, bool undo) {

@@ -2,6 +2,7 @@
 // What can be reached from where, and what it costs.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,9 +18,14 @@ struct StageSummary {
   Manifest manifest;
   std::uint64_t file_bytes = 0;    ///< what it costs on disk
   std::uint64_t own_bytes = 0;     ///< of the arrays it holds itself
-  std::uint64_t shared_bytes = 0;  ///< of the arrays it has through its ancestors' files
+  std::uint64_t shared_bytes = 0;  ///< of the arrays it has through other stages' files
   std::size_t own_tensors = 0;
   std::size_t tensors = 0;
+  struct Share {
+    std::size_t tensors = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::string, Share> shares;  ///< what it has through another stage's file, by that stage's id
 };
 
 /// Errors as open_stage_file (stage_reader.h).
@@ -31,6 +37,9 @@ std::vector<std::string> ancestry(const Store& store, const std::string& id);
 
 /// Ids of the other stage files that hold arrays of a stage.
 std::set<std::string> holders_of(const Store& store, const std::string& id);
+
+/// Ids of the other stages that have arrays through this one's file: it cannot go before them. Reads every manifest.
+std::set<std::string> dependents_of(const Store& store, const std::string& id);
 
 /// All stages that any ref or mid-stage checkpoint needs: them, their ancestors, and the files that hold their arrays.
 /// With `undo`, also those the log of refs remembers. Throws when a needed file cannot be read.

@@ -69,26 +69,49 @@ ExtentWriter::ExtentWriter(FileOperations& operations, const std::filesystem::pa
   direct_.emplace(operations, file_);
 }
 
-std::vector<Digest> ExtentWriter::write(std::size_t array, std::uint64_t first_block,
-                                        std::span<const std::byte> bytes) {
+std::vector<Digest> block_digests(std::span<const std::byte> bytes) {
+  std::vector<Digest> digests;
+  for (std::size_t at = 0; at < bytes.size(); at += kBlockBytes)
+    digests.push_back(digest_of(bytes.subspan(at, std::min<std::size_t>(kBlockBytes, bytes.size() - at))));
+  return digests;
+}
+
+const ArrayEntry& ExtentWriter::checked(std::size_t array, std::uint64_t first_block, std::size_t bytes) const {
   const ArrayEntry& entry = layout_.arrays.at(array);
   const std::uint64_t begin = first_block * kBlockBytes;
-  if (begin > entry.spec.bytes() || bytes.size() > entry.spec.bytes() - begin ||
-      (bytes.size() % kBlockBytes != 0 && begin + bytes.size() != entry.spec.bytes()))
-    throw Error(ErrorKind::internal, "a write of " + std::to_string(bytes.size()) + " bytes at block " +
+  if (begin > entry.spec.bytes() || bytes > entry.spec.bytes() - begin ||
+      (bytes % kBlockBytes != 0 && begin + bytes != entry.spec.bytes()))
+    throw Error(ErrorKind::internal, "a write of " + std::to_string(bytes) + " bytes at block " +
                                          std::to_string(first_block) + " is not whole blocks of " + entry.spec.path);
+  return entry;
+}
+
+void ExtentWriter::put_block(const ArrayEntry& entry, std::uint64_t begin, std::span<const std::byte> block) {
+  if (entry.spec.bytes() >= kPagedBytes)
+    direct_->write(block, entry.offset + begin);
+  else
+    file_.write(block, entry.offset + begin);
+  bytes_written_ += block.size();
+}
+
+std::vector<Digest> ExtentWriter::write(std::size_t array, std::uint64_t first_block,
+                                        std::span<const std::byte> bytes) {
+  const ArrayEntry& entry = checked(array, first_block, bytes.size());
   std::vector<Digest> digests;
   for (std::size_t at = 0; at < bytes.size(); at += kBlockBytes) {
     const auto block = bytes.subspan(at, std::min<std::size_t>(kBlockBytes, bytes.size() - at));
-    digests.push_back(digest_of(block));
     // Hashed just before: still in the processor's cache.
-    if (entry.spec.bytes() >= kPagedBytes)
-      direct_->write(block, entry.offset + begin + at);
-    else
-      file_.write(block, entry.offset + begin + at);
+    digests.push_back(digest_of(block));
+    put_block(entry, first_block * kBlockBytes + at, block);
   }
-  bytes_written_ += bytes.size();
   return digests;
+}
+
+void ExtentWriter::put(std::size_t array, std::uint64_t first_block, std::span<const std::byte> bytes) {
+  const ArrayEntry& entry = checked(array, first_block, bytes.size());
+  for (std::size_t at = 0; at < bytes.size(); at += kBlockBytes)
+    put_block(entry, first_block * kBlockBytes + at,
+              bytes.subspan(at, std::min<std::size_t>(kBlockBytes, bytes.size() - at)));
 }
 
 void ExtentWriter::finish() {
@@ -122,7 +145,7 @@ StageFileWriter::~StageFileWriter() {
   }
 }
 
-std::string StageFileWriter::finish(const std::vector<std::vector<Digest>>& blocks) {
+std::string StageFileWriter::id(const std::vector<std::vector<Digest>>& blocks) {
   std::size_t next = 0;
   for (ArrayEntry& array : manifest_.arrays) {
     if (!array.here()) continue;
@@ -133,13 +156,18 @@ std::string StageFileWriter::finish(const std::vector<std::vector<Digest>>& bloc
                                            " of " + std::to_string(array.spec.blocks()) + " blocks");
     array.digest = digest_of(std::span<const Digest>(array.blocks));
   }
+  return id_of(manifest_);
+}
+
+std::string StageFileWriter::finish(const std::vector<std::vector<Digest>>& blocks) {
+  const std::string id = this->id(blocks);
   const std::string text = retain::framework::to_text(manifest_);
   skeleton_.finish(manifest_.arrays, text);
   write_header(text);
   file_->sync();
   file_->close();
   finished_ = true;
-  return id_of(manifest_);
+  return id;
 }
 
 void StageFileWriter::write_header(const std::string& text) {

@@ -26,6 +26,9 @@ struct StageLayout {
   static StageLayout from_text(const std::string& text);
 };
 
+/// A digest for each block of bytes that begin at a block's first byte.
+std::vector<Digest> block_digests(std::span<const std::byte> bytes);
+
 /// Writes blocks of arrays. Several may write one file at once, also from several hosts, as long as no block is written
 /// twice; blocks of arrays below kPagedBytes belong to one writer, so that no two share a page.
 class ExtentWriter {
@@ -37,11 +40,18 @@ class ExtentWriter {
   /// returns their digests. Throws Error(io) when the system refuses.
   std::vector<Digest> write(std::size_t array, std::uint64_t first_block, std::span<const std::byte> bytes);
 
+  /// The same of blocks that are hashed already.
+  void put(std::size_t array, std::uint64_t first_block, std::span<const std::byte> bytes);
+
   /// Makes what this writer wrote durable and closes the file.
   void finish();
   std::uint64_t bytes_written() const noexcept { return bytes_written_; }
 
  private:
+  /// The array's entry, when `bytes` are whole blocks of it.
+  const ArrayEntry& checked(std::size_t array, std::uint64_t first_block, std::size_t bytes) const;
+  void put_block(const ArrayEntry& entry, std::uint64_t begin, std::span<const std::byte> block);
+
   StageLayout layout_;
   File file_;
   std::optional<DirectWriter> direct_;
@@ -58,7 +68,9 @@ class StageFileWriter {
 
   const StageLayout& layout() const noexcept { return layout_; }
 
-  /// `blocks[a]`: the digests of layout().arrays[a]. Call after all ExtentWriters have finished. Writes structure and
+  /// The content id that the file will have. `blocks[a]`: the digests of layout().arrays[a].
+  std::string id(const std::vector<std::vector<Digest>>& blocks);
+  /// Call after all ExtentWriters have finished. Writes structure and
   /// header and makes the file durable, still at its temporary place. Returns the content id.
   std::string finish(const std::vector<std::vector<Digest>>& blocks);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/store/verify.h"
 
+#include <algorithm>
+
 #include "framework/store/progress.h"
 #include "framework/store/refs.h"
 #include "framework/store/results.h"
@@ -28,15 +30,26 @@ void check_arrays(VerifyReport& report, const std::string& where, const StageFil
   report.bytes += file.bytes_read();
 }
 
+/// A ref stands where its last logged move led, or where it came from when a stop prevented that move.
+bool is_logged(const Ref& ref, const std::vector<RefMove>& moves) {
+  const auto last = std::find_if(moves.rbegin(), moves.rend(),
+                                 [&](const RefMove& move) { return move.kind == ref.kind && move.name == ref.name; });
+  return last != moves.rend() && (last->to == ref.stage || last->from == ref.stage);
+}
+
 void check_refs(VerifyReport& report, const Store& store) {
+  std::size_t damaged = 0;
+  std::vector<RefMove> moves;
+  check(report, "log/refs.jsonl", [&] { moves = ref_moves(store, &damaged); });
+  if (damaged > 0) report.problems.push_back("log/refs.jsonl has " + std::to_string(damaged) + " damaged lines");
   check(report, "refs", [&] {
-    for (const Ref& ref : refs_of(store))
+    for (const Ref& ref : refs_of(store)) {
       if (!store.has_stage(ref.stage))
         report.problems.push_back("ref " + ref.name + " names stage " + ref.stage + ", which is not in the store");
+      else if (!is_logged(ref, moves))
+        report.problems.push_back("log/refs.jsonl has lost the move of ref " + ref.name + " to stage " + ref.stage);
+    }
   });
-  std::size_t damaged = 0;
-  check(report, "log/refs.jsonl", [&] { ref_moves(store, &damaged); });
-  if (damaged > 0) report.problems.push_back("log/refs.jsonl has " + std::to_string(damaged) + " damaged lines");
 }
 
 }  // namespace

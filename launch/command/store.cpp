@@ -65,6 +65,8 @@ int show(const StoreOptions& options, const std::string& name) {
   json::object object = stage_json(store, summary);
   if (options.json) {
     object["info"] = summary.manifest.info;
+    const auto dependents = framework::dependents_of(store, summary.id);
+    object["lends_to"] = json::array(dependents.begin(), dependents.end());
     json::array arrays;
     for (const framework::ArrayEntry& array : summary.manifest.arrays)
       arrays.push_back({{"path", array.spec.path},
@@ -82,8 +84,14 @@ int show(const StoreOptions& options, const std::string& name) {
     std::cout << "parent   " << parent << (store.has_stage(parent) ? "" : "  (not in the store)") << '\n';
   std::cout << "costs    " << size_text(summary.file_bytes) << " on disk, " << summary.own_tensors << " of "
             << summary.tensors << " tensors\n"
-            << "shares   " << size_text(summary.shared_bytes) << " with its ancestors\n"
-            << "inputs   " << framework::pretty(summary.manifest.inputs);
+            << "shares   " << size_text(summary.shared_bytes) << '\n';
+  for (const auto& [holder, share] : summary.shares)
+    std::cout << "         " << size_text(share.bytes) << ", " << share.tensors << " tensors of " << short_id(holder)
+              << "  " << title_of(framework::summary_of(store, holder).manifest) << '\n';
+  const auto dependents = framework::dependents_of(store, summary.id);
+  std::cout << "lends    to " << dependents.size() << (dependents.size() == 1 ? " stage" : " stages");
+  for (const std::string& id : dependents) std::cout << (id == *dependents.begin() ? ": " : ", ") << short_id(id);
+  std::cout << "\ninputs   " << framework::pretty(summary.manifest.inputs);
   std::cout << "info     " << framework::pretty(summary.manifest.info);
   return 0;
 }
@@ -139,7 +147,8 @@ void repair(const StoreOptions& options, const std::string& copy) {
   const framework::StoreLock lock(store, "retain store verify --repair");
   const framework::RepairReport report = framework::repair(store, lock, Store::open(copy));
   for (const std::string& id : report.restored) std::cerr << "restored stage " << id << " from " << copy << '\n';
-  for (const std::string& id : report.irreparable) std::cerr << "no intact copy of stage " << id << " in " << copy << '\n';
+  for (const std::string& id : report.irreparable)
+    std::cerr << "no intact copy of stage " << id << " in " << copy << '\n';
 }
 
 int verify(const StoreOptions& options, const std::string& copy) {
@@ -207,7 +216,8 @@ void add_store(CLI::App& app, Action& action) {
   CLI::App& verify_command = add_store_command(store, *options, "verify",
                                                "Check every byte against its digest; exit status 1 when any differs");
   auto copy = std::make_shared<std::string>();
-  verify_command.add_option("--repair", *copy, "Another copy of the store, from which damaged or missing stages are restored first");
+  verify_command.add_option("--repair", *copy,
+                            "Another copy of the store, from which damaged or missing stages are restored first");
   verify_command.add_flag("--json", options->json, "As JSON");
   verify_command.callback([=, &action] { run_on_first(action, [=] { return verify(*options, *copy); }); });
 

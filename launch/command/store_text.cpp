@@ -60,6 +60,10 @@ json::object stage_json(const framework::Store& store, const framework::StageSum
   object["own_bytes"] = summary.own_bytes;
   object["shared_bytes"] = summary.shared_bytes;
   object["file_bytes"] = summary.file_bytes;
+  json::object shares;
+  for (const auto& [holder, share] : summary.shares)
+    shares[holder] = {{"tensors", share.tensors}, {"bytes", share.bytes}};
+  object["shares"] = std::move(shares);
   return object;
 }
 

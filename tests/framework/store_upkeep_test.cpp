@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "framework/store/gc.h"
+#include "framework/store/history.h"
 #include "framework/store/progress.h"
 #include "framework/store/repair.h"
 #include "framework/store/verify.h"
@@ -111,6 +112,71 @@ TEST_F(UpkeepTest, ARunUnderwayKeepsItsParent) {
   writer.finish();
   progress.publish({digests}, 1);
   EXPECT_EQ(left({.last = 1}), sorted({stages[1], stages[5]}));
+}
+
+/// Commits with all digests known beforehand, as the ranks of a mesh do.
+std::string commit_sharing(const Store& store, const StoreLock& lock, const Model& model, std::vector<std::string> parents,
+                           json::object inputs) {
+  StageDraft draft{std::move(parents), std::move(inputs), {}, model.specs, {}, {}};
+  for (const ArraySpec& spec : model.specs) draft.known[spec.path] = block_digests(model.bytes.at(spec.path));
+  return write_stage(store, lock, std::move(draft), [&](const ArraySpec& spec, std::uint64_t begin, std::span<std::byte> out) {
+    std::copy_n(model.bytes.at(spec.path).begin() + static_cast<std::ptrdiff_t>(begin), out.size(), out.begin());
+  });
+}
+
+const std::string kEmbedding = "tensors/language.embed_tokens.weight";
+
+struct SharingTest : UpkeepTest {
+  /// Equal to the base but for the bias, which another branch has too; two tensors are as the base has them.
+  Model change = [] {
+    Model model = base_model();
+    model.bytes.at(kBias)[0] ^= std::byte{1};
+    return model;
+  }();
+  std::string holder(const std::string& stage, const std::string& path) const {
+    return StageReader(store, stage).manifest().find(path)->holder;
+  }
+};
+
+TEST_F(SharingTest, WhatAStageHoldsAlreadyIsLinkedAndKept) {
+  const std::string first = commit_sharing(store, lock, change, {base}, {{"recipe", "a"}});
+  EXPECT_EQ(holder(first, kEmbedding), base) << "trained, but as it was";
+  EXPECT_EQ(holder(first, kBias), "");
+  move_ref(store, lock, RefKind::branch, "a", first, "test");
+  const std::string second = commit_sharing(store, lock, change, {base}, {{"recipe", "b"}});
+  EXPECT_NE(second, first);
+  EXPECT_EQ(holder(second, kBias), first);
+  move_ref(store, lock, RefKind::branch, "b", second, "test");
+  const StageSummary summary = summary_of(store, second);
+  EXPECT_EQ(summary.own_bytes, 0U);
+  EXPECT_EQ(summary.shares.at(first).tensors, 1U);
+  EXPECT_EQ(summary.shares.at(first).bytes, 28U);
+  EXPECT_EQ(dependents_of(store, first), std::set<std::string>{second});
+  remove_ref(store, lock, RefKind::branch, "a", "test");
+  collect_garbage(store, lock, {false, false});
+  EXPECT_TRUE(store.has_stage(first)) << "it holds what the other branch needs";
+  EXPECT_EQ(StageReader(store, second).read_all(kBias.substr(8)), change.bytes.at(kBias));
+  EXPECT_TRUE(verify(store).clean());
+}
+
+TEST_F(SharingTest, ADamagedHolderIsNotLinkedTo) {
+  const std::string first = commit_sharing(store, lock, change, {base}, {{"recipe", "a"}});
+  move_ref(store, lock, RefKind::branch, "a", first, "test");
+  const StageReader reader(store, first);
+  std::fstream file(store.stage_path(first), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(reader.place(kBias).array->offset)).put('x').flush();
+  const std::string second = commit_sharing(store, lock, change, {base}, {{"recipe", "b"}});
+  EXPECT_EQ(holder(second, kBias), "") << "written again";
+  EXPECT_EQ(StageReader(store, second).read_all(kBias.substr(8)), change.bytes.at(kBias));
+}
+
+TEST_F(SharingTest, AStageNeverLinksToItself) {
+  const std::string first = commit_sharing(store, lock, change, {base}, {{"recipe", "a"}});
+  move_ref(store, lock, RefKind::branch, "a", first, "test");
+  fs::resize_file(store.stage_path(first), 5000);
+  EXPECT_EQ(commit_sharing(store, lock, change, {base}, {{"recipe", "a"}}), first);
+  EXPECT_EQ(holder(first, kBias), "");
+  EXPECT_TRUE(verify(store).clean()) << "the damaged file was replaced by a whole one";
 }
 
 }  // namespace

@@ -264,6 +264,45 @@ TEST_F(ShardedStoreTest, FetchAndTakeHoldOneArrayAtATime) {
   });
 }
 
+TEST_F(ShardedStoreTest, WhatAnotherBranchHoldsBecomesALink) {
+  const std::string twin = "tensors/language.layers.0.k_proj.weight", near = "tensors/language.layers.0.tall.weight";
+  on_mesh({1, 1, world->size()}, [&](const Mesh& mesh) {
+    const ParameterTable table = table_for(mesh.shape());
+    ShardedStore store(root, mesh, ShardedStore::Access::write);
+    const std::string base = commit(mesh, store, {}, 1, true);
+    const ParameterSet trained = parameters_for(mesh, table, 2, true);
+    std::string ids[3];
+    for (int branch = 0; branch < 3; ++branch) {
+      store.write_in_background(branch == 2);
+      // The second branch differs in the last element of one tensor and in the whole of another; the third is the first again.
+      ParameterSet parameters = parameters_for(mesh, table, 2, true);
+      if (branch == 1)
+        for (Parameter& parameter : parameters.all()) {
+          if ("tensors/" + parameter.spec.name == near && mesh.tensor().rank() == mesh.shape().tensor - 1) parameter.value.view({-1})[-1] = 77;
+          if (parameter.spec.name.ends_with("o_proj.weight")) parameter.value.fill_(5);
+        }
+      framework::StageDraft draft;
+      draft.parents = {base};
+      draft.inputs = {{"branch", branch}};
+      const std::int64_t before = store.bytes_written();
+      ids[branch] = store.commit(draft, arrays_of(table, parameters, selected), "b" + std::to_string(branch), "test");
+      store.settle();
+      if (branch == 2) EXPECT_EQ(store.bytes_written(), before) << "nothing was new";
+    }
+    const framework::StageReader second(store.store(), ids[1]), third(store.store(), ids[2]);
+    const auto holder = [](const framework::StageReader& reader, const std::string& path) { return reader.manifest().find(path)->holder; };
+    EXPECT_EQ(holder(second, twin), ids[0]);
+    EXPECT_EQ(holder(second, near), "") << "begins alike and ends otherwise";
+    EXPECT_EQ(holder(second, "tensors/language.layers.0.o_proj.weight"), "");
+    for (const framework::ArrayEntry& array : third.manifest().arrays) EXPECT_FALSE(array.here()) << array.spec.path;
+    ParameterSet parameters = parameters_for(mesh, table, 0, false);
+    store.read(ids[2], parameters);
+    for (const Parameter& parameter : parameters.all())
+      if (selected(parameter.spec.name)) EXPECT_TRUE(at::equal(parameter.value, trained.at(parameter.spec.name))) << parameter.spec.name;
+    EXPECT_TRUE(framework::verify(store.store()).clean());
+  });
+}
+
 /// Fails every write on one rank.
 class BrokenDisk : public framework::FileOperations {
  public:

@@ -50,6 +50,10 @@ struct Lesson {
     hooks.save = [this](std::int64_t) {
       if (store) trainer->save(*store, "run", {});
     };
+    hooks.writing = [this] { return store && store->busy(); };
+    hooks.settle = [this] {
+      if (store) store->settle();
+    };
     trainer.emplace(*model, records, settings, std::vector<TrainableGroup>{{{recipe}, 0}}, log, hooks, bad_records, "tiny");
   }
 
@@ -87,7 +91,7 @@ double difference(models::Lmm& a, models::Lmm& b) {
   return largest;
 }
 
-void resumes_bit_for_bit(const Mesh& mesh, DType dtype, bool zero) {
+void resumes_bit_for_bit(const Mesh& mesh, DType dtype, bool zero, bool in_background = false) {
   const std::string what = to_string(mesh.shape()) + (zero ? " ZeRO-1 " : " ") + std::string(framework::name_of(dtype));
   SharedScratch scratch(mesh.world());
   Lesson whole(mesh, kKinds, settings_of(zero), "llm", dtype);
@@ -96,11 +100,13 @@ void resumes_bit_for_bit(const Mesh& mesh, DType dtype, bool zero) {
   {
     parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
     Lesson first(mesh, kKinds, settings_of(zero), "llm", dtype);
+    store.write_in_background(in_background);
     first.store = &store;
     first.stop_at = mesh.world().rank() == mesh.world().size() - 1 ? std::optional<std::size_t>(3) : std::nullopt;
     const TrainOutcome outcome = first.trainer->run();
     EXPECT_FALSE(outcome.finished);
     EXPECT_EQ(outcome.next_step, 3) << "one rank's wish stops all";
+    store.settle();
   }
   parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
   Lesson second(mesh, kKinds, settings_of(zero), "llm", dtype);
@@ -121,8 +127,67 @@ TEST(Trainer, ResumesBitForBit) {
     const Mesh mesh(world, shape);
     resumes_bit_for_bit(mesh, DType::float32, false);
     resumes_bit_for_bit(mesh, DType::float32, true);
-    resumes_bit_for_bit(mesh, DType::bfloat16, true);
+    resumes_bit_for_bit(mesh, DType::bfloat16, true, /*in_background=*/true);
   }
+}
+
+TEST(Trainer, CheckpointsWrittenInTheBackgroundHoldTheirStep) {
+  const auto world = parallel::open_world();
+  const Mesh mesh(world, shapes_for(world->size()).front());
+  SharedScratch scratch(*world);
+  TrainSettings settings = settings_of();
+  Lesson whole(mesh, kKinds, settings, "llm");
+  whole.trainer->run();
+  settings.save_every = 2;
+  parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
+  store.write_in_background(true);
+  Lesson saving(mesh, kKinds, settings, "llm");
+  saving.store = &store;
+  EXPECT_TRUE(saving.trainer->run().finished);
+  EXPECT_EQ(difference(*whole.model, *saving.model), 0) << "saving changes nothing";
+  Lesson resumed(mesh, kKinds, settings, "llm");
+  ASSERT_TRUE(resumed.trainer->resume(store, "run"));
+  EXPECT_EQ(resumed.trainer->next_step(), 6) << "training went on for two steps after this checkpoint";
+  EXPECT_TRUE(resumed.trainer->run().finished);
+  EXPECT_EQ(difference(*whole.model, *resumed.model), 0);
+}
+
+/// Refuses every checkpoint's bytes on one rank.
+struct FullDisk : framework::FileOperations {
+  bool full = false;
+  std::size_t write_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path) override {
+    refuse(path);
+    return FileOperations::write_at(descriptor, bytes, offset, path);
+  }
+  std::size_t write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset, const Path& path) override {
+    refuse(path);
+    return FileOperations::write_direct_at(descriptor, bytes, offset, path);
+  }
+  void refuse(const Path& path) const {
+    if (full) throw Error(ErrorKind::io, "cannot write " + path.string() + ": no space left");
+  }
+};
+
+TEST(Trainer, AFailedBackgroundWriteStopsTheRunOnEveryRank) {
+  const auto world = parallel::open_world();
+  const Mesh mesh(world, shapes_for(world->size()).front());
+  SharedScratch scratch(*world);
+  TrainSettings settings = settings_of();
+  settings.save_every = 2;
+  FullDisk disk;
+  parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write, "test", disk);
+  store.write_in_background(true);
+  Lesson run(mesh, kKinds, settings, "llm");
+  run.store = &store;
+  disk.full = world->rank() == 0;  // who writes the small arrays
+  try {
+    run.trainer->run();
+    ADD_FAILURE() << "the failure vanished";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::io);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("no space left"));
+  }
+  EXPECT_LE(run.steps.size(), 4U) << "at the latest when the next checkpoint is due";
 }
 
 TEST(Trainer, ResumesOnAnotherMesh) {
