@@ -33,6 +33,8 @@ class ReplaySamples final : public SampleSource {
   std::int64_t size() const override { return task_.size() + static_cast<std::int64_t>(replayed_.size()); }
   models::Sample sample(std::int64_t record, bool with_pixels) const override;
   std::string where(std::int64_t record) const override;
+  /// The task's own, where nothing is replayed.
+  std::filesystem::path lengths() const override { return replayed_.empty() ? task_.lengths() : std::filesystem::path(); }
 
   struct Place {
     const SampleSource* source;

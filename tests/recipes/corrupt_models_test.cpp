@@ -260,6 +260,19 @@ TEST_F(CorruptModel, Weights) {
   }
 }
 
+TEST_F(CorruptModel, KeptDirectories) {
+  const fs::path kept = fs::path(RETAIN_FIXTURES) / "corrupt_checkpoints";
+  std::size_t spoiled = 0;
+  for (const json::value& item : framework::read_json(kept / "manifest.json").at("items").as_array()) {
+    const std::string name(item.at("path").as_string()), expected(item.at("kind").as_string());
+    if (expected == "ok" || !fs::is_directory(kept / name)) continue;
+    const std::string model = "../corrupt_checkpoints/" + name;
+    EXPECT_EQ(name_of(refusal(model.c_str(), [](const fs::path&) {})), expected) << name << "\n" << message;
+    ++spoiled;
+  }
+  EXPECT_GE(spoiled, 15U);
+}
+
 TEST_F(CorruptModel, OriginalDirectories) {
   const std::tuple<const char*, const char*, ErrorKind> cases[] = {
       {"/mm_projector_type", R"("resampler")", kUnsupported},

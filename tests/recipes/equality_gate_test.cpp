@@ -222,6 +222,8 @@ TEST(EqualityGate, TiedHeadToo) { gate(testing::tiny_config(/*tied_head=*/true),
 
 TEST(EqualityGate, WindowedTowersAndMultimodalPositionsToo) { gate(testing::tiny_qwen_config(), {{"sa_qkv"}, {"full"}}); }
 
+TEST(EqualityGate, LlavaOneAndAHalf) { gate(testing::tiny_llava_1_5_config(), {{"mlp_gate_up"}, {"full"}}); }
+
 TEST(EqualityGate, LlavaNext) { gate(testing::tiny_next_config(), {{"sa_proj"}, {"full"}}); }
 
 TEST(EqualityGate, LearningWithoutForgettingToo) {

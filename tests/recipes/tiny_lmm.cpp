@@ -42,8 +42,10 @@ models::ImageInput image_of(const models::LmmConfig& config, std::int64_t record
   models::ImageInput image;
   image.height = 5 + random.below(40);
   image.width = 5 + random.below(40);
-  framework::AnyresSettings settings{config.pinpoints, config.vision.image_size, config.vision.grid(), config.max_tiles, true};
-  const framework::AnyresPlan plan = framework::plan_anyres(image.height, image.width, settings);
+  framework::AnyresSettings settings{config.pinpoints, config.vision.image_size, config.vision.grid(), config.max_tiles,
+                                     config.image_newline};
+  const framework::AnyresPlan plan = config.pinpoints.empty() ? framework::plan_single_tile(settings)
+                                                              : framework::plan_anyres(image.height, image.width, settings);
   image.tokens = plan.tokens;
   const std::int64_t side = config.vision.image_size;
   if (with_pixels) image.pixels = normal("pixels/" + std::to_string(record), {plan.tiles(), 3, side, side}, 0.5);
@@ -106,6 +108,15 @@ models::LmmConfig tiny_next_config() {
   config.text.rope_scaling =
       models::RopeScaling{.kind = models::RopeScaling::Kind::llama3, .factor = 8, .original_positions = 64};
   config.max_tiles.reset();
+  return config;
+}
+
+models::LmmConfig tiny_llava_1_5_config() {
+  models::LmmConfig config = tiny_next_config();
+  config.family = "llava_1_5";
+  config.pinpoints.clear();
+  config.image_newline = false;
+  config.text.rope_scaling = {};
   return config;
 }
 

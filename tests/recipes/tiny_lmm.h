@@ -15,6 +15,7 @@ namespace retain::testing {
 /// Five decoder layers, four query heads on two key-value heads, a vision tower of two layers, 61 words.
 models::LmmConfig tiny_config(bool tied_head = false);
 /// The same decoder, with a tied head, behind Qwen2.5-VL's tower: three blocks of two heads, the middle one over the whole picture.
+models::LmmConfig tiny_llava_1_5_config();
 models::LmmConfig tiny_qwen_config();
 
 /// The same size as LLaVA-NeXT: CLIP, whose third layer is stored and not computed, LLaMA with scaled rotary positions.
