@@ -11,6 +11,9 @@
 
 #include "framework/base/error.h"
 #include "framework/base/json.h"
+#include "models/lmm/table.h"
+#include "models/weights/directory_source.h"
+#include "models/weights/load.h"
 #include "parallel/agreement.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "recipes/model_kit.h"
@@ -221,10 +224,7 @@ class CorruptModel : public testing::Test {
         std::distance(fs::recursive_directory_iterator(directory), fs::recursive_directory_iterator());
     ErrorKind kind = ErrorKind::internal;
     try {
-      parallel::agree(*world, [&] {
-        const ModelKit kit(directory, mesh, framework::DType::float32, framework::LabelMode::clean);
-        kit.load(*kit.open_weights(), {}, true);
-      });
+      parallel::agree(*world, [&] { open(directory); });
       ADD_FAILURE() << "accepted";
     } catch (const framework::Error& error) {
       kind = error.kind();
@@ -233,6 +233,21 @@ class CorruptModel : public testing::Test {
     EXPECT_EQ(files, std::distance(fs::recursive_directory_iterator(directory), fs::recursive_directory_iterator()));
     world->barrier();
     return kind;
+  }
+
+  /// The whole model; of a directory without a tokenizer, its configuration and weights.
+  void open(const fs::path& directory) {
+    if (fs::exists(directory / "tokenizer.json")) {
+      const ModelKit kit(directory, mesh, framework::DType::float32, framework::LabelMode::clean);
+      kit.load(*kit.open_weights(), {}, true);
+      return;
+    }
+    const models::LmmConfig config = models::read_config(directory);
+    const auto table = models::build_table(config, mesh.shape().tensor, models::partition_for(config, mesh.shape().pipeline),
+                                           framework::DType::float32);
+    models::LoadOptions options;
+    options.check_finite = true;
+    models::load_parameters(models::DirectorySource(directory, config), table, mesh.position().tensor, mesh.position().pipeline, options);
   }
 
   std::shared_ptr<parallel::Communicator> world;
@@ -263,7 +278,8 @@ TEST_F(CorruptModel, Weights) {
 TEST_F(CorruptModel, KeptDirectories) {
   const fs::path kept = fs::path(RETAIN_FIXTURES) / "corrupt_checkpoints";
   std::size_t spoiled = 0;
-  for (const json::value& item : framework::read_json(kept / "manifest.json").at("items").as_array()) {
+  const json::value manifest = framework::read_json(kept / "manifest.json");
+  for (const json::value& item : manifest.at("items").as_array()) {
     const std::string name(item.at("path").as_string()), expected(item.at("kind").as_string());
     if (expected == "ok" || !fs::is_directory(kept / name)) continue;
     const std::string model = "../corrupt_checkpoints/" + name;
