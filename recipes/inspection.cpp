@@ -63,9 +63,11 @@ std::map<std::string, at::Tensor> gradients_of(models::Lmm& model, std::span<con
     if (std::find(names.begin(), names.end(), row.name) != names.end()) selected.push_back({row.name, 0});
   mark_trainable(model.parameters(), selected);
   const StageTraining training = stage_training(model.table(), selected, model.mesh().shape().pipeline);
+  // Every replica computes all samples, and the reduction adds the replicas up.
+  const auto counted = static_cast<std::int64_t>(samples.size()) * model.mesh().shape().data;
   std::vector<models::MicroBatch> batches;
   for (std::size_t i = 0; i < samples.size(); ++i)
-    batches.push_back(models::pack(samples.subspan(i, 1), models::LossAverage::sample, static_cast<std::int64_t>(samples.size()), 1));
+    batches.push_back(models::pack(samples.subspan(i, 1), models::LossAverage::sample, counted, 1));
   parallel::Gradients gradients(model.parameters(), framework::DType::float32);
   parallel::GradientReducer reducer(gradients, model.mesh(), false);
   LmmStage stage(model, batches, training);

@@ -22,7 +22,7 @@ struct SampleView {
 /// pipeline stage only.
 std::vector<SampleView> view_samples(models::Lmm& model, std::span<const models::Sample> samples);
 
-/// Collective over the model's mesh (data axis 1): gradients of the mean of the samples' losses by canonical name, float32, of
+/// Collective over the model's mesh: gradients of the mean of the samples' losses by canonical name, float32, of
 /// global shape, zeros where the loss does not reach. Leaves exactly these parameters trainable.
 std::map<std::string, at::Tensor> gradients_of(models::Lmm& model, std::span<const models::Sample> samples,
                                                const std::vector<std::string>& names);
