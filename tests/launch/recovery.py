@@ -108,18 +108,6 @@ class Target:
                 "log": sorted(str({k: v for k, v in line.items() if k != "seconds"}) for line in lines)}
 
 
-def ranks_of(parent):
-    """Process ids of the ranks that this mpirun started."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and f"PPid:\t{parent}\n" in (entry / "status").read_text():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
 def alive(pid):
     try:
         return "State:\tZ" not in pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -191,7 +179,7 @@ class Campaign:
         heads = target.heads()
         process = subprocess.Popen(arguments, env=harness.ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait_for_the_moment(process, name)
-        ranks = ranks_of(process.pid) if name == "run" else [process.pid]
+        ranks = harness.ranks_of(process.pid) if name == "run" else [process.pid]
         if process.poll() is None and ranks:
             os.kill(self.rng.choice(ranks), signal.SIGKILL)
         start = time.monotonic()

@@ -59,25 +59,13 @@ def write(folder):
     return folder / "study.toml"
 
 
-def ranks_of(parent):
-    """Process ids of the ranks that this mpirun started."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and f"PPid:\t{parent}\n" in (entry / "status").read_text():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
 def kill_in_the_middle(experiment, folder, after):
     """Kills a rank once `after` stages are there, with which the others end; False when the run ended before."""
     job = subprocess.Popen(harness.launcher(2) + [RETAIN, "run", str(experiment)], env=harness.ENVIRONMENT, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
     while len(stages(folder)) < after and job.poll() is None:
         time.sleep(0.02)
-    for rank in ranks_of(job.pid)[:1]:
+    for rank in harness.ranks_of(job.pid)[:1]:
         os.kill(rank, signal.SIGKILL)
     return job.wait(timeout=60) != 0
 

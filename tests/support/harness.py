@@ -33,6 +33,18 @@ def run(command, *arguments, ranks=1, stdin="", timeout=120, check=True):
     return done
 
 
+def ranks_of(parent):
+    """Process ids of the ranks that this mpirun started."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"PPid:\t{parent}\n" in (entry / "status").read_text():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
 def read_safetensors(path):
     """name -> (shape, flat list of numbers); F32 and I64 only."""
     data = pathlib.Path(path).read_bytes()
