@@ -15,11 +15,7 @@
 #include "recipes/memory_check.h"
 #include "recipes/methods/replay.h"
 #include "recipes/plan.h"
-#include "recipes/probes/number_bias.h"
-#include "recipes/probes/number_tokens.h"
 #include "recipes/picture_digests.h"
-#include "recipes/record_lengths.h"
-#include "recipes/record_samples.h"
 #include "recipes/source_settings.h"
 #include "recipes/stage_method.h"
 #include "recipes/stage_summary.h"
@@ -32,16 +28,6 @@ using framework::Error;
 using framework::ErrorKind;
 namespace json = framework::json;
 
-models::FeatureCacheLimits cache_limits(const Experiment& experiment) {
-  models::FeatureCacheLimits limits;
-  limits.memory_bytes = experiment.feature_memory;
-  limits.folder_bytes = experiment.feature_disk;
-  if (experiment.feature_disk > 0) limits.folder = experiment.store / "features";
-  return limits;
-}
-
-const char* name_of(Mode mode) { return mode == Mode::clean ? "clean" : "faithful"; }
-
 std::string step_note(const StepRecord& record) {
   char note[96];
   std::snprintf(note, sizeof note, "loss %.4f  %.0f tok/s", record.loss,
@@ -49,24 +35,12 @@ std::string step_note(const StepRecord& record) {
   return note;
 }
 
-/// What identifies data: the text of its records in order, and the bytes of their pictures.
-struct DataIdentity {
-  std::string records;
-  std::string pictures;
-};
-
-DataIdentity identity_of(const framework::RecordSet& records, PictureDigests& pictures) {
-  return {records.digest(), pictures.of(records)};
-}
-
 }  // namespace
 
-/// Records and what identifies them; heap-held because sources point into it.
+/// A task with its records read.
 struct Curriculum::LoadedTask {
   Task task;
-  std::unique_ptr<framework::RecordSet> records;
-  std::unique_ptr<RecordSamples> samples;
-  DataIdentity identity;
+  LoadedRecords records;
 };
 
 /// A task as a branch teaches it.
@@ -83,63 +57,34 @@ struct Curriculum::Taught {
   framework::Budget budget;
 };
 
-struct Curriculum::LoadedBenchmark {
-  Benchmark benchmark;
-  std::vector<Question> questions;
-  DataIdentity identity;
-};
-
 Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh, const framework::Log& log, const std::atomic<bool>& stop)
     : experiment_(experiment),
       mesh_(mesh),
       log_(log),
       stop_(stop),
-      kit_(experiment.model, mesh, experiment.dtype,
-           experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful),
-      features_(cache_limits(experiment)),
+      kit_(experiment.model, mesh, experiment.dtype, label_mode(experiment)),
       step_log_(mesh.world().rank() == 0 ? experiment.log : std::filesystem::path()),
       memory_before_(framework::anonymous_bytes()) {
   PictureDigests pictures(mesh.world());
-  const auto load = [&](const Task& task) {
-    LoadedTask loaded{task, std::make_unique<framework::RecordSet>(load_records(task)), nullptr, {}};
-    return loaded;
-  };
-  const auto prepare = [&](LoadedTask& loaded) {
-    loaded.identity = identity_of(*loaded.records, pictures);
-    const auto mode = experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful;
-    const auto lengths = lengths_file(experiment.store, kit_.directory(), mode, loaded.identity.records, loaded.identity.pictures);
-    loaded.samples = std::make_unique<RecordSamples>(*loaded.records, kit_.builder(), lengths);
-  };
   for (const Recipe& recipe : experiment.recipes)  // refuses a pattern that matches nothing
     select(extended_table(kit_.table(), recipe.method.get()), recipe.groups, recipe.method.get());
   for (const Task& task : experiment.tasks) {
-    tasks_.push_back(load(task));
-    check_task_records(*tasks_.back().records, experiment.bad_records);
-    prepare(tasks_.back());
+    framework::RecordSet records = load_records(task);
+    check_task_records(records, experiment.bad_records);
+    tasks_.push_back({task, look_at(std::move(records), kit_, experiment, pictures)});
   }
-  for (const Probe& probe : experiment.probes) {
-    Task captions{.name = probe.name, .train = probe.data, .images = probe.images, .source = nullptr, .settings = experiment.train};
-    captions_.push_back(load(captions));
-    prepare(captions_.back());
-  }
-  for (const Benchmark& benchmark : experiment.benchmarks) {
-    const auto records = load_records(benchmark);
-    benchmarks_.push_back({benchmark, read_questions(benchmark), identity_of(records, pictures)});
-  }
-  if (!captions_.empty()) number_ids_ = number_tokens(kit_.builder().tokenizer());
+  measures_ = std::make_unique<StageMeasures>(experiment, kit_, pictures);
   store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, parallel::ShardedStore::Access::write,
                                                     "retain run " + experiment.file.string());
   for (const Recipe& recipe : experiment.recipes)
     for (const std::string& stage : recipe.method ? recipe.method->stages() : std::vector<std::string>{})
       if (stage != "previous" && stage != "base") store_->resolve(stage);
   store_->write_in_background(experiment.store_asynchronous);
+  model_ = std::make_unique<StageModel>(kit_, *store_, experiment, log);
   study_.title = experiment.file.stem().string();
   study_.mode = name_of(experiment.mode);
   study_.parameters = kit_.table().elements();
-  for (const LoadedBenchmark& loaded : benchmarks_)
-    study_.benchmarks.push_back({loaded.benchmark.name, loaded.benchmark.scoring.metric,
-                                 loaded.benchmark.kind == Benchmark::Kind::target ? loaded.benchmark.task : std::string(),
-                                 static_cast<std::int64_t>(loaded.questions.size())});
+  study_.benchmarks = measures_->benchmarks();
 }
 
 Curriculum::~Curriculum() = default;
@@ -157,25 +102,6 @@ std::string Curriculum::import_base() {
   }
   point_branch("base", stage);
   return stage;
-}
-
-void Curriculum::use(const std::string& stage, const std::string& reading) {
-  if (!model_ || model_stage_ != stage) {
-    store_->settle(stage);
-    const framework::StageReader reader(store_->store(), stage);
-    model_method_ = method_in(store_->store(), reader, kit_.table(), experiment_.methods);
-    load_model(stage, {model_method_.get(), 0, ""});
-  }
-  if (model_method_) model_method_->read_as(*model_, reading.empty() ? model_method_->readings().front() : reading);
-}
-
-void Curriculum::load_model(const std::string& stage, const ModelMethod& with) {
-  model_.reset();
-  models::LmmOptions options;
-  options.recompute_activations = experiment_.train.recompute;
-  options.features = &features_;
-  model_ = kit_.load_and_tell(framework::StageReader(store_->store(), stage), options, true, log_, with);
-  model_stage_ = stage;
 }
 
 std::unique_ptr<framework::StageReader> Curriculum::open_reference(const Recipe& recipe, const std::string& parent) const {
@@ -207,7 +133,7 @@ void Curriculum::plan_memory() {
 bool Curriculum::run() {
   plan_memory();
   const std::string base = import_base();
-  study_.base = measure(base, "");
+  study_.base = measures_->measure(base, "", "", *model_, *store_);
   keep_study();
   bool finished = true;
   for (const PlannedBranch& branch : branches_of(experiment_)) finished = finished && teach_branch(branch);
@@ -239,7 +165,7 @@ bool Curriculum::teach_branch(const PlannedBranch& branch) {
     if (!store_->is_writing(stage)) point_branch(branch.name, stage);
     for (std::size_t i = 0; i < readings.size(); ++i) {
       framework::StudyBranch& shown = study_.branches[first_branch + i];
-      shown.stages.push_back(measure(stage, lesson.task.task.name, i == 0 ? "" : readings[i]));
+      shown.stages.push_back(measures_->measure(stage, lesson.task.task.name, i == 0 ? "" : readings[i], *model_, *store_));
       shown.budget = framework::with_stage(shown.budget, taught->budget);
     }
     keep_study();
@@ -260,14 +186,14 @@ json::object Curriculum::teach_inputs(const Lesson& lesson, const std::string& p
   const Recipe& recipe = lesson.recipe;
   const LoadedTask& task = lesson.task;
   json::object inputs{{"step", "teach"}, {"parent", parent}, {"recipe", groups_json(recipe.groups)},
-                      {"task", task.task.name}, {"data", task.identity.records},
-                      {"pictures", task.identity.pictures}, {"settings", json::parse(describe_settings(lesson.settings))},
+                      {"task", task.task.name}, {"data", task.records.identity.records},
+                      {"pictures", task.records.identity.pictures}, {"settings", json::parse(describe_settings(lesson.settings))},
                       {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
   if (recipe.method && !recipe.method->describe().empty()) inputs["method"] = recipe.method->describe();
   if (reference) inputs["reference"] = reference->id();
   json::array earlier;
   for (const LoadedTask* other : lesson.replayed)
-    earlier.push_back(json::object{{"data", other->identity.records}, {"pictures", other->identity.pictures}});
+    earlier.push_back(json::object{{"data", other->records.identity.records}, {"pictures", other->records.identity.pictures}});
   if (!earlier.empty()) inputs["replayed"] = std::move(earlier);
   return inputs;
 }
@@ -300,16 +226,12 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
     return Taught{*known, budget_of(lesson, key)};
   }
 
-  if (method && !method->own_parameters(kit_.table()).empty())
-    load_model(parent, {(model_method_ = recipe.method).get(), lesson.settings.seed, task.task.name});
-  else
-    use(parent);
-  model_stage_.clear();
+  models::Lmm& model = model_->begin_teaching(parent, recipe.method, lesson.settings.seed, task.task.name);
   const auto before = reference ? std::make_unique<framework::StageReader>(store_->store(), parent) : nullptr;
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
   MemoryUse memory{0, planned_[recipe.name]};
-  const FeatureUse features_before{features_.hits(), features_.misses()};
+  const FeatureUse features_before{model_->features().hits(), model_->features().misses()};
   Trainer* running = nullptr;
   const auto describe_step = [&](std::int64_t step) {
     mesh_.world().describe_activity("recipe " + branch + ", task " + task.task.name + ", step " + std::to_string(step));
@@ -327,12 +249,12 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   hooks.settle = [&] { store_->settle(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
   std::vector<const SampleSource*> earlier;
-  for (const LoadedTask* other : lesson.replayed) earlier.push_back(other->samples.get());
-  const ReplaySamples samples(*task.samples, earlier, earlier.empty() ? 0 : method->replayed(), lesson.settings.seed, task.task.name);
-  Trainer trainer(*model_, samples, lesson.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name,
+  for (const LoadedTask* other : lesson.replayed) earlier.push_back(other->records.samples.get());
+  const ReplaySamples samples(*task.records.samples, earlier, earlier.empty() ? 0 : method->replayed(), lesson.settings.seed, task.task.name);
+  Trainer trainer(model, samples, lesson.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name,
                   {method, reference.get(), before.get()});
   running = &trainer;
-  announce(lesson, trainer.selected());
+  announce(lesson, model.table(), trainer.selected());
   if (trainer.resume(*store_, key)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
   const std::int64_t first = trainer.next_step();
   if (mesh_.world().rank() == 0) step_log_.begin_stage(branch, task.task.name, first);
@@ -340,8 +262,8 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   describe_step(first);
   const TrainOutcome outcome = trainer.run();
   bar->finish();
-  const FeatureUse features_here{features_.hits() - features_before.reused, features_.misses() - features_before.computed};
-  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), model_->table(), trainer.selected()), memory));
+  const FeatureUse features_here{model_->features().hits() - features_before.reused, model_->features().misses() - features_before.computed};
+  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), model.table(), trainer.selected()), memory));
   if (!outcome.finished) {
     log_.info("stopped and saved at step " + std::to_string(outcome.next_step) + "; the same command goes on from there");
     return std::nullopt;
@@ -358,97 +280,38 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   }
   store_->put_result(framework::memo_key("budget", json::object{{"taught", key}}),
                      json::object{{"steps", trainer.total_steps()}, {"tokens", trainer.total_tokens()}});
-  return Taught{commit(std::move(draft), key, lesson), budget_of(lesson, key)};
+  return Taught{commit(model, std::move(draft), key, lesson), budget_of(lesson, key)};
 }
 
-void Curriculum::announce(const Lesson& lesson, const std::vector<Selected>& selected) {
+void Curriculum::announce(const Lesson& lesson, const parallel::ParameterTable& table, const std::vector<Selected>& selected) {
   const Recipe& recipe = lesson.recipe;
   if (announced_ == recipe.name) return;
   announced_ = recipe.name;
   log_.info("recipe " + recipe.name + "\n" +
-            trainable_table(kit_.config(), model_->table(), selected, recipe.groups, lesson.settings, mesh_.shape()));
+            trainable_table(kit_.config(), table, selected, recipe.groups, lesson.settings, mesh_.shape()));
 }
 
-std::string Curriculum::commit(framework::StageDraft draft, const std::string& key, const Lesson& lesson) {
+std::string Curriculum::commit(models::Lmm& model, framework::StageDraft draft, const std::string& key, const Lesson& lesson) {
   const Recipe& recipe = lesson.recipe;
   const std::string& task = lesson.task.task.name;
   mesh_.world().describe_activity("committing recipe " + lesson.branch.name + ", task " + task);
   std::set<std::string> changed;
   if (recipe.method)
-    for (std::string& name : recipe.method->changed(model_->table())) changed.insert(std::move(name));
+    for (std::string& name : recipe.method->changed(model.table())) changed.insert(std::move(name));
   else
-    for (const Selected& parameter : select(model_->table(), recipe.groups)) changed.insert(parameter.name);
-  const auto arrays = parallel::arrays_of(model_->table(), model_->parameters(), [&](const std::string& name) { return changed.contains(name); });
+    for (const Selected& parameter : select(model.table(), recipe.groups)) changed.insert(parameter.name);
+  const auto arrays = parallel::arrays_of(model.table(), model.parameters(), [&](const std::string& name) { return changed.contains(name); });
   committing_ = key;
   const std::string message = lesson.branch.name + " learned " + task;
-  model_stage_ = store_->commit(std::move(draft), arrays, lesson.branch.name, message, [this, key](const std::string& stage) {
-    store_->put_result(key, json::object{{"stage", stage}});
+  const std::string stage = store_->commit(std::move(draft), arrays, lesson.branch.name, message, [this, key](const std::string& written) {
+    store_->put_result(key, json::object{{"stage", written}});
     store_->clear_progress(key);
     committing_.clear();
   });
+  model_->becomes(stage);
   if (recipe.method) store_->settle();  // a method may read what was written
-  if (recipe.method && !recipe.method->keeps_own_parameters()) model_.reset();
-  return model_stage_;
-}
-
-framework::StudyPoint Curriculum::measure(const std::string& stage, const std::string& task, const std::string& reading) {
-  framework::StudyPoint point{task, stage, {}, {}};
-  for (const LoadedBenchmark& benchmark : benchmarks_) point.scores[benchmark.benchmark.name] = evaluate_stage(stage, benchmark, reading);
-  for (std::size_t probe = 0; probe < captions_.size(); ++probe) point.probes[captions_[probe].task.name] = probe_stage(stage, probe, reading);
-  return point;
-}
-
-double Curriculum::evaluate_stage(const std::string& stage, const LoadedBenchmark& loaded, const std::string& reading) {
-  const Benchmark& benchmark = loaded.benchmark;
-  json::object inputs{{"stage", stage}, {"data", loaded.identity.records}, {"pictures", loaded.identity.pictures},
-                      {"limit", benchmark.limit}, {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
-                      {"dtype", std::string(framework::name_of(experiment_.dtype))}};
-  if (!reading.empty()) inputs["reading"] = reading;
-  const std::string answered = framework::memo_key("answered", inputs);  // names the evaluation that asked the model
-  inputs["metric"] = benchmark.scoring.metric;
-  inputs["average"] = framework::name_of(benchmark.scoring.average);
-  const std::string key = framework::memo_key("evaluate", inputs);
-  if (const auto known = store_->get_result(key)) return known->at("score").to_number<double>();
-  const std::optional<Evaluation> earlier = find_answers(answered);
-  Evaluation evaluation;
-  if (earlier) {
-    evaluation = *earlier;
-    evaluation.benchmark = benchmark.name;
-    score_answers(evaluation, benchmark.scoring);
-  } else {
-    use(stage, reading);
-    mesh_.world().describe_activity("benchmark " + benchmark.name + " on stage " + stage.substr(0, 10));
-    evaluation = evaluate(*model_, kit_.builder(), benchmark, loaded.questions, experiment_.evaluation_batch);
-    evaluation.stage = stage;
-  }
-  store_->put_result(key, to_json(evaluation));
-  if (!earlier && !store_->get_result(answered)) store_->put_result(answered, json::object{{"evaluation", key}});
-  return store_->get_result(key)->at("score").to_number<double>();  // to the last digit what a later run reads
-}
-
-std::optional<Evaluation> Curriculum::find_answers(const std::string& answered) {
-  const auto pointer = store_->get_result(answered);
-  if (!pointer) return std::nullopt;
-  const std::string key(pointer->at("evaluation").as_string());
-  const auto known = store_->get_result(key);
-  if (!known) return std::nullopt;
-  return evaluation_from_json(*known, "result " + key);
-}
-
-double Curriculum::probe_stage(const std::string& stage, std::size_t probe, const std::string& reading) {
-  const LoadedTask& captions = captions_[probe];
-  const std::int64_t limit = experiment_.probes[probe].limit;
-  json::object inputs{{"stage", stage}, {"probe", "number_bias"}, {"data", captions.identity.records},
-                      {"pictures", captions.identity.pictures}, {"limit", limit}, {"mode", name_of(experiment_.mode)},
-                      {"dtype", std::string(framework::name_of(experiment_.dtype))}};
-  if (!reading.empty()) inputs["reading"] = reading;
-  const std::string key = framework::memo_key("probe", inputs);
-  if (const auto known = store_->get_result(key)) return known->at("mean_probability").to_number<double>();
-  use(stage, reading);
-  mesh_.world().describe_activity("probe " + captions.task.name + " on stage " + stage.substr(0, 10));
-  const double bias = number_bias(*model_, *captions.samples, number_ids_, limit, experiment_.evaluation_batch);
-  store_->put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
-  return store_->get_result(key)->at("mean_probability").to_number<double>();
+  if (recipe.method && !recipe.method->keeps_own_parameters()) model_->release();
+  return stage;
 }
 
 void Curriculum::keep_study() {

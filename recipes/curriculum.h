@@ -13,9 +13,9 @@
 #include "framework/report/study.h"
 #include "framework/store/stage_reader.h"
 #include "parallel/sharded_store.h"
-#include "recipes/evaluator.h"
 #include "recipes/experiment.h"
 #include "recipes/model_kit.h"
+#include "recipes/stage_measures.h"
 #include "recipes/step_log.h"
 
 namespace retain::recipes {
@@ -34,15 +34,11 @@ class Curriculum {
   const framework::Study& study() const noexcept { return study_; }
 
  private:
-  struct LoadedBenchmark;
   struct LoadedTask;
   struct Lesson;
   struct Taught;
 
   std::string import_base();
-  /// Holds the stage's weights, computing as `reading` says (see Method::readings; empty: the first).
-  void use(const std::string& stage, const std::string& reading = {});
-  void load_model(const std::string& stage, const ModelMethod& with);
   /// The stage a recipe's method compares with; null: the one it starts from.
   std::unique_ptr<framework::StageReader> open_reference(const Recipe& recipe, const std::string& parent) const;
   bool teach_branch(const PlannedBranch& branch);
@@ -55,13 +51,8 @@ class Curriculum {
   framework::Budget budget_of(const Lesson& lesson, const std::string& key);
   /// The table of what a recipe trains, once a recipe.
   void plan_memory();
-  void announce(const Lesson& lesson, const std::vector<Selected>& selected);
-  std::string commit(framework::StageDraft draft, const std::string& key, const Lesson& lesson);
-  framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading = {});
-  double evaluate_stage(const std::string& stage, const LoadedBenchmark& benchmark, const std::string& reading);
-  /// Answers to the same questions by the same stage, kept under another metric.
-  std::optional<Evaluation> find_answers(const std::string& answered);
-  double probe_stage(const std::string& stage, std::size_t probe, const std::string& reading);
+  void announce(const Lesson& lesson, const parallel::ParameterTable& table, const std::vector<Selected>& selected);
+  std::string commit(models::Lmm& model, framework::StageDraft draft, const std::string& key, const Lesson& lesson);
   void point_branch(const std::string& branch, const std::string& stage);
   void keep_study();
 
@@ -71,15 +62,10 @@ class Curriculum {
   const std::atomic<bool>& stop_;
   ModelKit kit_;
   std::unique_ptr<parallel::ShardedStore> store_;
-  models::FeatureCache features_;
+  std::unique_ptr<StageModel> model_;
+  std::unique_ptr<StageMeasures> measures_;
   StepLog step_log_;
   std::vector<LoadedTask> tasks_;
-  std::vector<LoadedBenchmark> benchmarks_;
-  std::vector<LoadedTask> captions_;     ///< by probe
-  std::vector<std::int64_t> number_ids_;
-  std::shared_ptr<const Method> model_method_;  ///< whose parameters model_ carries, where a stored stage named it
-  std::unique_ptr<models::Lmm> model_;
-  std::string model_stage_;              ///< the stage whose weights model_ holds; empty while it is being trained
   std::int64_t memory_before_;           ///< bytes held before anything was loaded
   std::map<std::string, std::int64_t> planned_;  ///< bytes this rank will need, by recipe
   std::string committing_;               ///< memo key of the stage that is being written

@@ -212,6 +212,12 @@ std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& 
 
 }  // namespace
 
+const char* name_of(Mode mode) { return mode == Mode::clean ? "clean" : "faithful"; }
+
+framework::LabelMode label_mode(const Experiment& experiment) {
+  return experiment.mode == Mode::clean ? framework::LabelMode::clean : framework::LabelMode::faithful;
+}
+
 TrainSettings Recipe::settings(TrainSettings task) const {
   if (global_batch > 0) task.global_batch = global_batch;
   return task;

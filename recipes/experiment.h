@@ -12,6 +12,7 @@
 #include "framework/config/toml.h"
 #include "framework/data/mixture.h"
 #include "framework/data/row_records.h"
+#include "framework/text/chat.h"
 #include "recipes/evaluation.h"
 #include "recipes/extras.h"
 #include "recipes/method.h"
@@ -91,6 +92,11 @@ struct Experiment {
   std::int64_t feature_disk = 0;                        ///< and on disk under the store; 0: none
   double watchdog_seconds = 600;
 };
+
+/// "clean" or "faithful", as results record it.
+const char* name_of(Mode mode);
+/// Which tokens of a conversation are supervised.
+framework::LabelMode label_mode(const Experiment& experiment);
 
 /// Reads an experiment. `file` may be empty: then overrides alone say everything. Relative paths are taken from the folder
 /// of the file that names them; model.path and store.path given by --set, from the working directory.
