@@ -2,7 +2,7 @@
 """Watches a long run for growth, and judges what it saw. Reads /proc; standard library only.
 
 soak.py watch SAMPLES STORE [--every 60] -- mpirun … retain run …   samples the ranks while the command runs; ends with its status
-soak.py judge SAMPLES RETAIN STORE [--warm-up 30]                   status 1 where memory, descriptors, threads or the store grew
+soak.py judge SAMPLES RETAIN STORE [--warm-up 45]                   status 1 where memory, descriptors, threads or the store grew
 
 A sample is a JSON line: time, run (one number a start of the command), stages committed, bytes of the store's folders, /dev/shm in
 use, and of each rank anonymous memory, resident memory, file descriptors and threads. Memory is judged over the stages committed, since
@@ -102,12 +102,11 @@ def judge_rank(report, name, lines, index):
 def judge_run(report, lines, warm_up):
     """One start of the command: all ranks there, after the warm-up."""
     ranks = max(len(line["ranks"]) for line in lines)
-    begin = lines[0]["time"]
-    settled = [line for line in lines if len(line["ranks"]) == ranks and line["time"] >= begin + 60 * warm_up]
+    settled = [line for line in lines if len(line["ranks"]) == ranks and line["stages"] >= lines[0]["stages"] + warm_up]
     if len(settled) < FEWEST:
         return 0.0
-    hours = (settled[-1]["time"] - begin) / 3600
-    print(f"run {lines[0]['run']}: {hours:.2f} h, stages {lines[0]['stages']} → {lines[-1]['stages']}, judged after {warm_up} minutes")
+    hours = (settled[-1]["time"] - lines[0]["time"]) / 3600
+    print(f"run {lines[0]['run']}: {hours:.2f} h, stages {lines[0]['stages']} → {lines[-1]['stages']}, judged from stage {settled[0]['stages']} on")
     for index in range(ranks):
         judge_rank(report, f"run {lines[0]['run']} rank {index}", settled, index)
     shared = [line["shm"] for line in settled]
@@ -139,7 +138,7 @@ def judge(options):
     for line in read(options.samples):
         runs.setdefault(line["run"], []).append(line)
     hours = [judge_run(report, lines, options.warm_up) for lines in runs.values() if any(line["ranks"] for line in lines)]
-    report.check(any(hours), f"no run of {FEWEST} samples after {options.warm_up} minutes")
+    report.check(any(hours), f"no run of {FEWEST} samples after its first {options.warm_up} stages")
     judge_store(report, options.retain, options.store)
     report.end()
 
@@ -151,16 +150,17 @@ def main():
     watching.add_argument("samples", type=pathlib.Path)
     watching.add_argument("store", type=pathlib.Path)
     watching.add_argument("--every", type=float, default=60, help="seconds")
-    watching.add_argument("command", nargs=argparse.REMAINDER)
     judging = modes.add_parser("judge")
     judging.add_argument("samples", type=pathlib.Path)
     judging.add_argument("retain", type=pathlib.Path)
     judging.add_argument("store", type=pathlib.Path)
-    judging.add_argument("--warm-up", type=float, default=30, help="minutes not judged: caches fill")
-    options = parser.parse_args()
+    judging.add_argument("--warm-up", type=int, default=45, help="stages of each run that are not judged: caches fill")
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:cut])
+    options.command = words[cut + 1:]
     if options.mode == "watch":
-        options.command = options.command[1:] if options.command[:1] == ["--"] else options.command
-        sys.exit(watch(options))
+        sys.exit(watch(options) if options.command else "soak.py watch: no command after --")
     judge(options)
 
 
