@@ -85,8 +85,9 @@ std::string single_runs(const Report& report) {
 }  // namespace
 
 std::string to_markdown(const Report& report) {
-  const std::string title = report.sources.size() == 1 ? report.sources[0].study.title : std::to_string(report.sources.size()) + " studies";
-  std::string text = "# " + title + "\n\nMade from the store by `retain report --study`; change nothing here by hand.\n\n";
+  std::string text = "# Findings";
+  for (const StudySource& source : report.sources) text += (&source == report.sources.data() ? ": " : ", ") + source.label;
+  text += "\n\nMade from the store by `retain report --study`; change nothing here by hand.\n\n";
   for (const StudySource& source : report.sources) text += setting(source);
   const std::vector<PooledRecipe> pooled = pool_recipes(report);
   const std::vector<Finding> findings = find_findings(report, pooled);
