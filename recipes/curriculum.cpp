@@ -231,6 +231,7 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
   MemoryUse memory{0, planned_[recipe.name]};
+  framework::restart_peak();
   const FeatureUse features_before{model_->features().hits(), model_->features().misses()};
   Trainer* running = nullptr;
   const auto describe_step = [&](std::int64_t step) {
@@ -242,7 +243,7 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
     losses.emplace_back(record.loss);
     bar->update(record.step + 1, step_note(record));
     describe_step(record.step + 1);
-    memory.measured = std::max(memory.measured, framework::anonymous_bytes() - memory_before_);
+    memory.measured = framework::peak_anonymous_bytes() - memory_before_;
   };
   hooks.stop_requested = [&] { return stop_.load(); };
   hooks.writing = [&] { return store_->busy(); };
