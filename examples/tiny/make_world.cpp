@@ -19,6 +19,7 @@ struct Options {
   std::filesystem::path digits;
   std::uint64_t seed = 0;
   bool pretraining = false;
+  bool study = false;
   Sizes sizes;
 };
 
@@ -29,6 +30,9 @@ void write_world(const Options& options) {
   for (RecordSetPlan& plan : test_sets(options.sizes, digits)) plans.push_back(std::move(plan));
   if (options.pretraining) {
     for (RecordSetPlan& plan : pretraining_sets(options.sizes)) plans.push_back(std::move(plan));
+  }
+  if (options.study) {
+    for (RecordSetPlan& plan : study_sets(options.sizes)) plans.push_back(std::move(plan));
   }
   for (const RecordSetPlan& plan : plans) {
     std::fprintf(stderr, "%-18s %6lld records\n", plan.name.c_str(), static_cast<long long>(plan.count));
@@ -48,6 +52,7 @@ int main(int count, char** words) {
   app.add_option("--digits", options.digits, "examples/tiny/digits.txt")->required();
   app.add_option("--seed", options.seed, "seed of every picture and question");
   app.add_flag("--pretraining", options.pretraining, "also write the files that the base is trained on");
+  app.add_flag("--study", options.study, "also write the skills that only the study teaches");
   app.add_option("--sight", options.sizes.sight, "pretraining pictures of one look, or with listed objects");
   app.add_option("--questions", options.sizes.questions, "pretraining pictures with questions");
   app.add_option("--skill", options.sizes.skill, "training records of each new skill");

@@ -8,17 +8,22 @@ namespace retain::framework {
 namespace {
 
 constexpr const char* kPoints = "points";
+const std::vector<std::string> kCounting{"count", "countbench"};
+const std::vector<std::string> kMethods{"lwf", "lora", "moe", "wise_ft"};
 
 /// Findings of one claim; a line that says so when there are none.
 class Claim {
  public:
   Claim(std::vector<Finding>& all, std::string text, bool expect_above) : all_(all), text_(std::move(text)), above_(expect_above) {}
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+  ~Claim() noexcept(false) {
+    if (!found_) all_.push_back({text_, "", without_interval(std::numeric_limits<double>::quiet_NaN()), "", Verdict::unmeasured});
+  }
   void add(const std::string& where, const Interval& figure, const std::string& unit) {
+    if (std::isnan(figure.estimate)) return;
     all_.push_back({text_, where, figure, unit, verdict_of(figure, above_)});
     found_ = true;
-  }
-  void close() const {
-    if (!found_) all_.push_back({text_, "", without_interval(std::numeric_limits<double>::quiet_NaN()), "", Verdict::unmeasured});
   }
 
  private:
@@ -28,47 +33,65 @@ class Claim {
   bool found_ = false;
 };
 
-const std::string& recipe_of(const Report& report, std::size_t branch) { return report.branch_of(report.branches[branch]).recipe; }
-
-Interval negated(const Interval& interval) { return {-interval.estimate, -interval.high, -interval.low}; }
-
-/// In each pair of the two recipes: `figure` as recipe − other.
-void add_pairs(Claim& claim, const Report& report, const std::string& recipe, const std::string& other, Interval RecipePair::*figure) {
-  for (const RecipePair& pair : report.pairs) {
-    const bool forward = recipe_of(report, pair.second) == recipe && recipe_of(report, pair.first) == other;
-    const bool backward = recipe_of(report, pair.first) == recipe && recipe_of(report, pair.second) == other;
-    if (!forward && !backward) continue;
-    const std::string where = report.branches[forward ? pair.second : pair.first].name + " − " + report.branches[forward ? pair.first : pair.second].name;
-    claim.add(where, forward ? pair.*figure : negated(pair.*figure), kPoints);
-  }
-}
+/// The recipe of that name, or a reading of it: "moe (top1)".
+bool is(const PooledRecipe& recipe, const std::string& name) { return recipe.recipe == name || recipe.recipe.starts_with(name + " ("); }
 
 struct Expectation {
   std::string claim;
   bool above;
 };
 
-void add_branches(std::vector<Finding>& all, const Report& report, const std::string& recipe, const Expectation& expected, Interval BranchFigures::*figure) {
-  Claim claim(all, expected.claim, expected.above);
-  for (const BranchFigures& figures : report.branches)
-    if (report.branch_of(figures).recipe == recipe) claim.add(figures.name, figures.*figure, kPoints);
-  claim.close();
-}
+class Search {
+ public:
+  Search(const Report& report, const std::vector<PooledRecipe>& pooled) : report_(report), pooled_(pooled) {}
 
-void add_tuned_alone(std::vector<Finding>& all, const Report& report) {
-  add_branches(all, report, "llm", {"Tuning the whole language model learns the targets", true}, &BranchFigures::learning);
-  add_branches(all, report, "llm", {"Tuning the whole language model loses held-out skills", false}, &BranchFigures::held_out);
-  add_branches(all, report, "llm", {"Part of the loss comes back in later stages (last stage against the lowest)", true}, &BranchFigures::rebound);
-}
+  void add_recipe(const std::string& recipe, const Expectation& expected, Interval PooledRecipe::*figure) {
+    Claim claim(all, expected.claim, expected.above);
+    for (const PooledRecipe& pooled : pooled_)
+      if (is(pooled, recipe)) claim.add(pooled.name, pooled.*figure, kPoints);
+  }
+  void add_pair(const std::string& first, const std::string& second, const Expectation& expected, Interval PooledPair::*figure) {
+    Claim claim(all, expected.claim, expected.above);
+    for_pairs(first, second, [&](const PooledPair& pair) { claim.add(pair.name, pair.*figure, kPoints); });
+  }
+  void add_probe_pair(const std::string& first, const std::string& second, const Expectation& expected) {
+    Claim claim(all, expected.claim, expected.above);
+    for_pairs(first, second, [&](const PooledPair& pair) {
+      for (const auto& [probe, figure] : pair.probes) claim.add(pair.name + ", " + probe, figure, kPoints + std::string(" of probability"));
+    });
+  }
+  void add_counting(const std::string& recipe, const Expectation& expected) {
+    Claim claim(all, expected.claim, expected.above);
+    for (const PooledRecipe& pooled : pooled_)
+      if (is(pooled, recipe)) claim.add(pooled.name, pool_stage_cost(report_, pooled, kCounting), kPoints);
+  }
+  void add_drift(const Expectation& expected, Interval PooledDrift::*figure) {
+    Claim claim(all, expected.claim, expected.above);
+    for (const PooledDrift& drift : pool_drifts(report_))
+      claim.add(drift.probe + ", " + std::to_string(drift.stages) + " stages of " + std::to_string(drift.runs) + " runs" +
+                    (report_.sources.size() > 1 ? " @ " + report_.sources[drift.source].label : ""),
+                drift.*figure, "Spearman ρ");
+  }
 
-void add_narrow(std::vector<Finding>& all, const Report& report, const std::string& recipe, const std::string& what) {
-  add_branches(all, report, recipe, {"Tuning only " + what + " (" + recipe + ") learns the targets", true}, &BranchFigures::learning);
-  Claim keeps(all, recipe + " loses fewer held-out skills than the whole language model", true);
-  add_pairs(keeps, report, recipe, "llm", &RecipePair::held_out);
-  keeps.close();
-  Claim less(all, recipe + " learns somewhat less than the whole language model", false);
-  add_pairs(less, report, recipe, "llm", &RecipePair::learning);
-  less.close();
+  std::vector<Finding> all;
+
+ private:
+  template <class Use>
+  void for_pairs(const std::string& first, const std::string& second, const Use& use) const {
+    for (const PooledRecipe& a : pooled_)
+      for (const PooledRecipe& b : pooled_)
+        if (is(a, first) && is(b, second) && a.source == b.source) use(pool_pair(report_, a, b));
+  }
+
+  const Report& report_;
+  const std::vector<PooledRecipe>& pooled_;
+};
+
+void add_narrow(Search& search, const std::string& recipe, const std::string& what) {
+  search.add_recipe(recipe, {"Tuning only " + what + " (" + recipe + ") learns the targets", true}, &PooledRecipe::learning);
+  search.add_pair(recipe, "llm", {recipe + " loses fewer held-out skills than the whole language model", true}, &PooledPair::held_out);
+  search.add_pair(recipe, "llm", {recipe + " learns somewhat less than the whole language model", false}, &PooledPair::learning);
+  search.add_probe_pair(recipe, "llm", {"Under " + recipe + " number tokens grow likelier by less than under the whole language model", false});
 }
 
 }  // namespace
@@ -90,18 +113,22 @@ Verdict verdict_of(const Interval& figure, bool expect_above) {
   return Verdict::open;
 }
 
-std::vector<Finding> find_findings(const Report& report) {
-  std::vector<Finding> all;
-  add_tuned_alone(all, report);
-  add_narrow(all, report, "sa_proj", "the self-attention projections");
-  add_narrow(all, report, "mlp_gate_up", "the MLPs' gate and up projections");
-  Claim more(all, "Of the two, mlp_gate_up learns more", true);
-  add_pairs(more, report, "mlp_gate_up", "sa_proj", &RecipePair::learning);
-  more.close();
-  Claim follows(all, "Forgetting follows the drift of the output distribution", false);
-  for (const Drift& drift : report.drifts) follows.add(drift.probe + " @ " + report.sources[drift.source].label, drift.spearman, "Spearman ρ");
-  follows.close();
-  return all;
+std::vector<Finding> find_findings(const Report& report, const std::vector<PooledRecipe>& pooled) {
+  Search search(report, pooled);
+  search.add_recipe("llm", {"Tuning the whole language model learns the targets", true}, &PooledRecipe::learning);
+  search.add_recipe("llm", {"Tuning the whole language model loses held-out skills", false}, &PooledRecipe::held_out);
+  search.add_counting("llm", {"Learning to count costs more held-out skill than the other stages", false});
+  search.add_recipe("llm", {"Part of the loss comes back in later stages (last stage against the lowest)", true}, &PooledRecipe::rebound);
+  add_narrow(search, "sa_proj", "the self-attention projections");
+  add_narrow(search, "mlp_gate_up", "the MLPs' gate and up projections");
+  search.add_pair("mlp_gate_up", "sa_proj", {"Of the two, mlp_gate_up learns more", true}, &PooledPair::learning);
+  search.add_pair("sa_proj", "mlp_gate_up", {"Of the two, sa_proj loses fewer held-out skills", true}, &PooledPair::held_out);
+  for (const std::string& method : kMethods)
+    for (const char* recipe : {"sa_proj", "mlp_gate_up"})
+      search.add_pair(recipe, method, {std::string(recipe) + " does better than " + method + " (learning and held-out change together)", true}, &PooledPair::balance);
+  search.add_drift({"Forgetting follows number-token bias: stages with more of it have lost more", false}, &PooledDrift::levels);
+  search.add_drift({"Stage by stage: where number-token bias rises, held-out skills fall", false}, &PooledDrift::steps);
+  return std::move(search.all);
 }
 
 }  // namespace retain::framework

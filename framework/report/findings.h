@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/report/analysis.h"
+#include "framework/report/pooled.h"
 
 namespace retain::framework {
 
@@ -19,7 +19,7 @@ std::string name_of(Verdict verdict);
 
 struct Finding {
   std::string claim;
-  std::string where;      ///< the branch or source it was looked for in; empty: nowhere
+  std::string where;      ///< the recipe, pair or source it was looked for in; empty: nowhere
   Interval figure;
   std::string unit;       ///< what the figure is
   Verdict verdict;
@@ -28,7 +28,8 @@ struct Finding {
 /// Which side of zero an interval lies on.
 Verdict verdict_of(const Interval& figure, bool expect_above);
 
-/// Every finding once for every branch (pair, source) that can show it; one unmeasured line where none can.
-std::vector<Finding> find_findings(const Report& report);
+/// Every finding once for every recipe (pair, source) that can show it, over all its orders and seeds; one unmeasured line where none
+/// can. `pooled`: of the same report.
+std::vector<Finding> find_findings(const Report& report, const std::vector<PooledRecipe>& pooled);
 
 }  // namespace retain::framework

@@ -2,27 +2,45 @@
 #include "framework/report/markdown.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "framework/report/findings.h"
+#include "framework/report/pooled_tables.h"
 #include "framework/report/tables.h"
 
 namespace retain::framework {
 namespace {
 
+std::string counted(std::size_t number, const std::string& noun) { return std::to_string(number) + " " + noun + (number == 1 ? "" : "s"); }
+
 std::string setting(const StudySource& source) {
   const Study& study = source.study;
   const auto held_out = std::count_if(study.benchmarks.begin(), study.benchmarks.end(), [](const StudyBenchmark& b) { return b.held_out(); });
-  return "- **" + source.label + "**: " + std::to_string(study.parameters) + " parameters; " + std::to_string(study.branches.size()) + " branches; " +
+  std::size_t stages = 0, longest = 0;
+  std::set<std::string> recipes, orders;
+  std::set<std::int64_t> seeds;
+  for (const StudyBranch& branch : study.branches) {
+    stages += branch.stages.size();
+    longest = std::max(longest, branch.stages.size());
+    recipes.insert(branch.recipe);
+    orders.insert(branch.order);
+    seeds.insert(branch.seed.value_or(0));
+  }
+  const auto complete = std::count_if(study.branches.begin(), study.branches.end(), [&](const StudyBranch& branch) { return branch.stages.size() == longest; });
+  return "- **" + source.label + "**: " + std::to_string(study.parameters) + " parameters; rests on " + counted(stages, "stage") + " in " +
+         counted(study.branches.size(), "run") + ", " + std::to_string(complete) + " of them with all " + counted(longest, "stage") + " (" +
+         counted(recipes.size(), "recipe") + ", " + counted(orders.size(), "order") + ", " + counted(seeds.size(), "seed") + " so far); " +
          std::to_string(static_cast<std::ptrdiff_t>(study.benchmarks.size()) - held_out) + " target and " + std::to_string(held_out) +
          " held-out benchmarks; labels and prompts in " + study.mode + " mode.\n";
 }
 
-Table findings_table(const Report& report) {
+Table findings_table(const std::vector<Finding>& findings) {
   Table table{"findings", "The paper's findings at this scale", {"finding", "where", "figure", "at this scale"}, {},
-              "A finding appears when the whole 95 % interval lies on its side. Intervals are paired bootstraps over samples (Fisher's z for correlations); they "
-              "say nothing about other seeds. The lowest stage is picked by the same samples that then rise: read that line with care. No correction for the "
-              "number of lines."};
-  for (const Finding& finding : find_findings(report)) {
+              "A finding appears when the whole 95 % interval lies on its side. Intervals are bootstraps that redraw questions and, where a recipe has several "
+              "runs (orders and seeds), runs; those of correlations redraw runs alone and need four. Of a recipe with one run they say nothing about other "
+              "seeds. No correction for the number of lines."};
+  for (const Finding& finding : findings) {
     const char* format = finding.unit == "points" ? "%+.1f" : "%+.2f";
     TableCell figure = interval_cell(finding.figure, format);
     if (!finding.unit.empty()) figure.text += " " + finding.unit;
@@ -31,23 +49,55 @@ Table findings_table(const Report& report) {
   return table;
 }
 
-std::string missing_answers(const Report& report) {
-  const bool all = std::all_of(report.branches.begin(), report.branches.end(), [](const BranchFigures& figures) { return figures.held_out.known(); });
+std::string missing_answers(const std::vector<PooledRecipe>& pooled) {
+  const bool all = std::all_of(pooled.begin(), pooled.end(), [](const PooledRecipe& recipe) { return recipe.held_out.known(); });
   return all ? "" : "Some figures stand without an interval: their store does not keep the answers, or nothing of the kind was measured.\n\n";
+}
+
+/// The claims by verdict, each with the recipes it was judged on.
+std::string in_short(const std::vector<Finding>& findings) {
+  std::string text = "## In short\n\n";
+  for (const auto& [verdict, heading] : {std::pair{Verdict::appears, "Appears at this scale"}, std::pair{Verdict::contradicted, "Does not appear; the opposite does"},
+                                         std::pair{Verdict::open, "Cannot be told"}, std::pair{Verdict::unmeasured, "Not measured"}}) {
+    std::vector<std::string> lines;
+    for (std::size_t i = 0; i < findings.size(); ++i) {
+      if (findings[i].verdict != verdict) continue;
+      if (lines.empty() || i == 0 || findings[i - 1].claim != findings[i].claim || findings[i - 1].verdict != verdict) lines.push_back("- " + findings[i].claim);
+      if (!findings[i].where.empty()) lines.back() += (lines.back().find(": ") == std::string::npos ? ": " : "; ") + findings[i].where;
+    }
+    if (lines.empty()) continue;
+    text += std::string("**") + heading + "**\n\n";
+    for (const std::string& line : lines) text += line + "\n";
+    text += "\n";
+  }
+  return text;
+}
+
+/// Every run by itself: for studies with a run a recipe.
+std::string single_runs(const Report& report) {
+  std::string text = to_markdown(measures_table(report));
+  if (!report.pairs.empty()) text += to_markdown(pairs_table(report));
+  if (!report.drifts.empty()) text += to_markdown(drift_table(report));
+  for (std::size_t source = 0; source < report.sources.size(); ++source) text += to_markdown(changes_table(report, source));
+  return text + to_markdown(recovery_sums_table(report));
 }
 
 }  // namespace
 
 std::string to_markdown(const Report& report) {
-  const std::string title = report.sources.size() == 1 ? report.sources[0].study.title : std::to_string(report.sources.size()) + " studies";
-  std::string text = "# " + title + "\n\nMade from the store by `retain report --study`; change nothing here by hand.\n\n";
+  std::string text = "# Findings";
+  for (const StudySource& source : report.sources) text += (&source == report.sources.data() ? ": " : ", ") + source.label;
+  text += "\n\nMade from the store by `retain report --study`; change nothing here by hand.\n\n";
   for (const StudySource& source : report.sources) text += setting(source);
-  text += "\n" + missing_answers(report) + to_markdown(findings_table(report)) + to_markdown(measures_table(report));
+  const std::vector<PooledRecipe> pooled = pool_recipes(report);
+  const std::vector<Finding> findings = find_findings(report, pooled);
+  text += "\n" + missing_answers(pooled) + in_short(findings) + to_markdown(findings_table(findings)) + to_markdown(pooled_table(pooled));
+  if (const Table against = against_llm_table(report, pooled); !against.rows.empty()) text += to_markdown(against);
+  for (std::size_t source = 0; source < report.sources.size(); ++source)
+    if (const Table stages = stages_table(report, pooled, source); !stages.rows.empty()) text += to_markdown(stages);
   if (const Table seeds = seeds_table(report); !seeds.rows.empty()) text += to_markdown(seeds);
-  if (!report.pairs.empty()) text += to_markdown(pairs_table(report));
-  if (!report.drifts.empty()) text += to_markdown(drift_table(report));
-  for (std::size_t source = 0; source < report.sources.size(); ++source) text += to_markdown(changes_table(report, source));
-  return text + to_markdown(recovery_sums_table(report));
+  const bool several = std::any_of(pooled.begin(), pooled.end(), [](const PooledRecipe& recipe) { return recipe.runs.size() > 1; });
+  return several ? text : text + single_runs(report);
 }
 
 }  // namespace retain::framework

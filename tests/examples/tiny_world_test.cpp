@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
 
@@ -105,6 +106,27 @@ TEST_F(TinyWorld, CountedObjectsAreThere) {
     ASSERT_NE(number, kNumbers.end()) << exchange.answer;
     EXPECT_TRUE(number - kNumbers.begin() >= 1 && number - kNumbers.begin() <= 4);
   }
+}
+
+TEST_F(TinyWorld, WordsAndTimesAreWrittenAsTheyAreAnswered) {
+  std::map<std::string, std::string> first_picture;
+  for (int i = 0; i < 300; ++i) {
+    Random random(4, "study/" + std::to_string(i));
+    const std::string word = word_example(random).exchange.answer;
+    ASSERT_EQ(word.size(), 2U);
+    EXPECT_EQ(word.find_first_not_of(kLetters), std::string::npos) << word;
+    const Example clock = clock_example(random);
+    EXPECT_TRUE(std::regex_match(clock.exchange.answer, std::regex("([1-9]|1[0-2]):(00|15|30|45)"))) << clock.exchange.answer;
+    clock.picture.write_png(folder_ / "clock.png");
+    first_picture.emplace(framework::read_file(folder_ / "clock.png"), clock.exchange.answer);
+  }
+  EXPECT_EQ(first_picture.size(), 300U) << "shades and places differ";
+}
+
+TEST_F(TinyWorld, TheStudysSkillsLeaveTheTokenizerAsItIs) {
+  const std::string shipped = framework::read_file(std::filesystem::path(RETAIN_FIXTURES) / "../../examples/tiny/base/tokenizer.json");
+  const std::vector<Digit> digits = read_digits(std::filesystem::path(RETAIN_FIXTURES) / "../../examples/tiny/digits.txt");
+  EXPECT_EQ(framework::json::parse(shipped), framework::json::value(world_tokenizer(digits).build()));
 }
 
 TEST_F(TinyWorld, BlindLevelIsTheShareOfTheMostFrequentAnswer) {

@@ -10,6 +10,7 @@
 #include "framework/report/html.h"
 #include "framework/report/markdown.h"
 #include "framework/report/probe_figures.h"
+#include "framework/report/pooled.h"
 #include "framework/report/samples.h"
 #include "framework/report/svg.h"
 #include "framework/report/tables.h"
@@ -137,6 +138,74 @@ TEST(Findings, AreToldApart) {
   EXPECT_NE(text.find("loses held-out skills | llm | -35.0 ["), std::string::npos) << text;
   EXPECT_NE(text.find("sa_proj loses fewer held-out skills than the whole language model | sa_proj − llm | +32.5 ["), std::string::npos) << text;
   EXPECT_NE(text.find("(mlp_gate_up) learns the targets | – | – | not measured"), std::string::npos) << text;
+}
+
+/// Two seeds of each recipe of small_study(); the second of `llm` forgets less.
+Study seeded_study() {
+  Study study = small_study();
+  for (int copy = 0; copy < 2; ++copy) {
+    StudyBranch branch = study.branches[static_cast<std::size_t>(copy)];
+    branch.seed = 1;
+    for (StudyPoint& point : branch.stages) point.stage += "-1";
+    if (copy == 0) branch.stages[1].scores["shape"] = 0.65;
+    study.branches.push_back(branch);
+  }
+  study.branches[0].seed = study.branches[1].seed = 0;
+  return study;
+}
+
+TEST(Pooled, RunsOfARecipeAreOneFigure) {
+  const tests::Scratch scratch;
+  Study study = seeded_study();
+  study.branches.push_back(study.branches[0]);
+  study.branches.back().seed = 2;
+  study.branches.back().stages.pop_back();  // under way
+  const Report report = report_of(study, KeptAnswers(store_of(study, scratch / "store")));
+  const std::vector<PooledRecipe> pooled = pool_recipes(report);
+  ASSERT_EQ(pooled.size(), 2U);
+  EXPECT_EQ(pooled[0].name, "llm (2 runs)");
+  EXPECT_NEAR(pooled[0].held_out.estimate, (-35 - 25) / 2.0, 1e-9);
+  EXPECT_NEAR(pooled[0].learning.estimate, 50, 1e-9);
+  EXPECT_NEAR(pooled[0].kept.estimate, 40, 1e-9);
+  EXPECT_LT(pooled[0].held_out.low, report.branches[0].held_out.low + 12) << "runs add to the spread of questions";
+  EXPECT_NEAR(pooled[0].probes.at("number_bias").estimate, 100 * (0.199 + 0.399) / 2, 1e-9);
+  EXPECT_NEAR(pooled[0].held_out_by_stage.at(0), -60, 1e-9);
+  EXPECT_NEAR(pooled[0].probe_by_stage.at(1), 0.4, 1e-9);
+  const PooledPair pair = pool_pair(report, pooled[1], pooled[0]);
+  EXPECT_EQ(pair.runs, 2U);
+  EXPECT_NEAR(pair.held_out.estimate, -2.5 + 30, 1e-9);
+  EXPECT_NEAR(pair.learning.estimate, -10, 1e-9);
+  EXPECT_NEAR(pair.balance.estimate, 17.5, 1e-9);
+  EXPECT_TRUE(pair.held_out.above(0));
+  EXPECT_NEAR(pool_stage_cost(report, pooled[0], {"count"}).estimate, (25 + 35) / 2.0 + 60, 1e-9);
+  EXPECT_TRUE(std::isnan(pool_stage_cost(report, pooled[0], {"anls"}).estimate));
+  ASSERT_EQ(pool_drifts(report).size(), 1U);
+  EXPECT_EQ(pool_drifts(report)[0].stages, 9U);
+  EXPECT_TRUE(pool_drifts(report)[0].levels.known());
+  const std::string text = to_markdown(report);
+  EXPECT_NE(text.find("rests on 9 stages in 5 runs, 4 of them with all 2 stages"), std::string::npos) << text;
+  EXPECT_NE(text.find("sa_proj − llm (2 runs) | +27.5 ["), std::string::npos) << text;
+}
+
+TEST(Pooled, WhatRecoversIsChosenByOtherQuestions) {
+  const tests::Scratch scratch;
+  Study study = small_study();
+  const Store store = store_of(study, scratch / "store");
+  // Stage 1 gets every odd question wrong, stage 2 every even one: what is lowest by one half is not by the other.
+  const StoreLock lock(store, "test");
+  for (const char* benchmark : {"color", "shape"})
+    for (std::size_t stage = 0; stage < 2; ++stage) {
+      StudyPoint& point = study.branches[0].stages[stage];
+      point.scores[benchmark] = 0.5;
+      const StudyBenchmark& about = study.benchmarks[benchmark == std::string("color") ? 2 : 3];
+      json::object kept = testing::evaluation_json(about, point);
+      for (std::size_t i = 0; i < kSamples; ++i) kept["answers"].as_array()[i].as_object()["score"] = i % 2 == stage ? 1.0 : 0.0;
+      const std::string key = "evaluate-" + point.stage + "-" + benchmark;
+      remove_result(store, lock, key);
+      put_result(store, lock, key, kept);
+    }
+  const Report report = report_of(study, KeptAnswers(store));
+  EXPECT_NEAR(pool_recipes(report).at(0).rebound.estimate, -50, 1e-9) << "0 for the odd questions, -100 for the even ones";
 }
 
 TEST(Html, FiguresEqualTheStores) {

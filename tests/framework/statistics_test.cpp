@@ -10,6 +10,7 @@
 #include "framework/base/random.h"
 #include "framework/statistics/bootstrap.h"
 #include "framework/statistics/correlation.h"
+#include "framework/statistics/crossed_bootstrap.h"
 #include "framework/statistics/mcnemar.h"
 #include "framework/statistics/moments.h"
 #include "framework/statistics/recovery.h"
@@ -52,6 +53,65 @@ TEST(Bootstrap, BoundsLieAmongNumpysQuantiles) {
     EXPECT_EQ(found.low, again.low);
     EXPECT_EQ(found.high, again.high);
   }
+}
+
+/// Runs × questions with an effect of the run, one of the question and noise; the truth is 0.
+std::vector<std::vector<Stratum>> crossed_runs(Random& random, int runs, int questions, double run_effect, double question_effect) {
+  std::vector<double> of_question(static_cast<std::size_t>(questions));
+  for (double& effect : of_question) effect = question_effect * random.normal();
+  std::vector<std::vector<Stratum>> all;
+  for (int r = 0; r < runs; ++r) {
+    const double of_run = run_effect * random.normal();
+    Stratum stratum{{}, 1};
+    for (const double effect : of_question) stratum.values.push_back(of_run + effect + 0.5 * random.normal());
+    all.push_back({stratum});
+  }
+  return all;
+}
+
+TEST(CrossedBootstrap, HoldsTheTruthAboutAsOftenAsItSays) {
+  for (const auto& [run_effect, question_effect] : {std::pair{0.0, 1.0}, std::pair{1.0, 0.0}, std::pair{0.5, 1.0}}) {
+    Random random(5, "test/crossed");
+    int held = 0;
+    for (std::uint64_t trial = 0; trial < 200; ++trial) {
+      const Interval found = crossed_bootstrap(crossed_runs(random, 9, 40, run_effect, question_effect), {.resamples = 400, .seed = trial});
+      held += !found.above(0) && !found.below(0) ? 1 : 0;
+    }
+    EXPECT_GE(held, 170) << run_effect << " " << question_effect;  // nine runs: percentiles are some points too narrow
+    EXPECT_LE(held, 199) << run_effect << " " << question_effect;
+  }
+}
+
+TEST(CrossedBootstrap, OneRunIsAPlainBootstrap) {
+  const std::vector<Stratum> run{{{1, 2, 4, 8, 3, 5}, 0.5}, {{0, 1, 0, 1}, 2}};
+  const Interval crossed = crossed_bootstrap({run}, {.resamples = 10000}), plain = bootstrap(run, {.resamples = 10000});
+  EXPECT_NEAR(crossed.estimate, plain.estimate, 1e-12);
+  EXPECT_NEAR(crossed.low, plain.low, 0.05);
+  EXPECT_NEAR(crossed.high, plain.high, 0.05);
+}
+
+TEST(CrossedBootstrap, TellsWhatItCannotSay) {
+  EXPECT_TRUE(std::isnan(crossed_bootstrap({}).estimate));
+  EXPECT_TRUE(std::isnan(crossed_bootstrap({{{{1, 2}, 1}}, {{{1, 2, 3}, 1}}}).estimate)) << "runs of other questions";
+  EXPECT_FALSE(crossed_bootstrap({{{{7}, 1}}}).known());
+  EXPECT_TRUE(crossed_bootstrap({{{{7}, 1}}, {{{9}, 1}}, {{{8}, 1}}}).known()) << "runs alone";
+  EXPECT_THROW(crossed_bootstrap({{{{1, 2}, 1}}}, {.resamples = 5}), Error);
+}
+
+TEST(ClusteredSpearman, RedrawsWholeRuns) {
+  std::vector<PairedSeries> runs;
+  for (int r = 0; r < 6; ++r) {
+    PairedSeries run;
+    for (int k = 0; k < 20; ++k) run.x.push_back(r), run.y.push_back(r % 2 == 0 ? -r : r);  // within a run nothing varies
+    runs.push_back(run);
+  }
+  const Interval found = clustered_spearman(runs);
+  std::vector<double> x, y;
+  for (const PairedSeries& run : runs) x.insert(x.end(), run.x.begin(), run.x.end()), y.insert(y.end(), run.y.begin(), run.y.end());
+  EXPECT_EQ(found.estimate, spearman(x, y).estimate);
+  EXPECT_GT(found.high - found.low, 2 * (spearman(x, y).high - spearman(x, y).low)) << "120 points, but six runs";
+  runs.resize(3);
+  EXPECT_FALSE(clustered_spearman(runs).known());
 }
 
 TEST(Bootstrap, HoldsTheTruthAboutAsOftenAsItSays) {

@@ -96,6 +96,15 @@ std::vector<RecordSetPlan> skill_sets(const Sizes& sizes, const std::vector<Digi
            [&digits](Random& random) { return as_conversation(digit_example(random, digits, Split::train)); }}};
 }
 
+std::vector<RecordSetPlan> study_sets(const Sizes& sizes) {
+  const auto word = [](Random& random) { return as_conversation(word_example(random)); };
+  const auto clock = [](Random& random) { return as_conversation(clock_example(random)); };
+  return {{"train/word", sizes.skill, word},
+          {"train/clock", sizes.skill, clock},
+          {"test/word", sizes.test, word},
+          {"test/clock", sizes.test, clock}};
+}
+
 std::vector<RecordSetPlan> test_sets(const Sizes& sizes, const std::vector<Digit>& digits) {
   std::vector<RecordSetPlan> plans;
   for (const QuestionKind& kind : question_kinds()) {

@@ -39,6 +39,9 @@ struct Sizes {
 std::vector<RecordSetPlan> pretraining_sets(const Sizes& sizes);
 /// Training files of the new skills. `digits` must outlive the plans.
 std::vector<RecordSetPlan> skill_sets(const Sizes& sizes, const std::vector<Digit>& digits);
+/// Training files and benchmarks of the two skills that only the study teaches. Their words are made of smaller tokens: the
+/// tokenizer, and with it the base, is older than they are.
+std::vector<RecordSetPlan> study_sets(const Sizes& sizes);
 /// Benchmarks: of the base's skills, of the new skills, and captions for the probe.
 std::vector<RecordSetPlan> test_sets(const Sizes& sizes, const std::vector<Digit>& digits);
 

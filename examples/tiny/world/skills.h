@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The new skills of the curriculum: names of species, counting, handwritten digits.
+// The new skills: names of species, counting, handwritten digits; of the study also words and clocks.
 #pragma once
 #include <array>
 #include <string_view>
@@ -30,5 +30,9 @@ Example species_example(Random& random);
 Example count_example(Random& random);
 /// A digit in one cell, written in the ink of some colour.
 Example digit_example(Random& random, const std::vector<Digit>& digits, Split split);
+/// A word of two letters, written from left to right in the cells of the middle row.
+Example word_example(Random& random);
+/// A dial over the whole picture: a short red hand at one of twelve hours, a long white one at a quarter.
+Example clock_example(Random& random);
 
 }  // namespace retain::tiny

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/report/pooled_tables.h"
+
+#include <algorithm>
+#include <set>
+
+namespace retain::framework {
+namespace {
+
+constexpr const char* kPoints = "%+.1f";
+constexpr std::size_t kMostStages = 6;
+constexpr const char* kIntervals =
+    "Percentage points with 95 % intervals that redraw runs (orders and seeds) and questions together; of a recipe with one run the questions alone.";
+
+std::set<std::string> probes_of(const std::vector<PooledRecipe>& pooled) {
+  std::set<std::string> probes;
+  for (const PooledRecipe& recipe : pooled)
+    for (const auto& [probe, figure] : recipe.probes) probes.insert(probe);
+  return probes;
+}
+
+TableCell probe_cell(const std::map<std::string, Interval>& probes, const std::string& probe) {
+  const auto found = probes.find(probe);
+  return found == probes.end() ? text_cell("–") : interval_cell(found->second, "%+.2f");
+}
+
+/// At most kMostStages of 0 … stages − 1, evenly, with the last.
+std::vector<std::size_t> shown_stages(std::size_t stages) {
+  const std::size_t shown = std::min(stages, kMostStages);
+  std::vector<std::size_t> positions;
+  for (std::size_t i = 1; i <= shown; ++i) positions.push_back(i * stages / shown - 1);
+  return positions;
+}
+
+}  // namespace
+
+Table pooled_table(const std::vector<PooledRecipe>& pooled) {
+  const std::set<std::string> probes = probes_of(pooled);
+  Table table{"pooled", "Learning and forgetting over all orders and seeds", {"recipe", "learned", "kept", "held-out change", "came back"}, {},
+              std::string(kIntervals) + " Learned: a target right after its own stage against the base. Kept: after the last stage. Came back: held-out mean "
+              "after the last stage against the lowest stage, which is chosen by other questions than it is measured with. Probes: mean over the stages "
+              "against the base, percentage points of probability."};
+  for (const std::string& probe : probes) table.columns.push_back(probe);
+  for (const PooledRecipe& recipe : pooled) {
+    table.rows.push_back({text_cell(recipe.name), interval_cell(recipe.learning, kPoints), interval_cell(recipe.kept, kPoints), interval_cell(recipe.held_out, kPoints),
+                          interval_cell(recipe.rebound, kPoints)});
+    for (const std::string& probe : probes) table.rows.back().push_back(probe_cell(recipe.probes, probe));
+  }
+  return table;
+}
+
+Table against_llm_table(const Report& report, const std::vector<PooledRecipe>& pooled) {
+  const std::set<std::string> probes = probes_of(pooled);
+  Table table{"against-llm", "Each recipe against the whole language model", {"difference", "learned", "held-out change", "both together"}, {},
+              std::string(kIntervals) + " Runs are compared within the same order and seed. Nothing is corrected for the number of lines."};
+  for (const std::string& probe : probes) table.columns.push_back(probe);
+  for (const PooledRecipe& whole : pooled) {
+    if (whole.recipe != "llm") continue;
+    for (const PooledRecipe& recipe : pooled) {
+      if (recipe.source != whole.source || &recipe == &whole) continue;
+      const PooledPair pair = pool_pair(report, recipe, whole);
+      if (pair.runs == 0) continue;
+      table.rows.push_back({text_cell(pair.name), interval_cell(pair.learning, kPoints), interval_cell(pair.held_out, kPoints), interval_cell(pair.balance, kPoints)});
+      for (const std::string& probe : probes) table.rows.back().push_back(probe_cell(pair.probes, probe));
+    }
+  }
+  return table;
+}
+
+Table stages_table(const Report& report, const std::vector<PooledRecipe>& pooled, std::size_t source) {
+  Table table{"stages" + (report.sources.size() > 1 ? "-" + std::to_string(source + 1) : ""),
+              "Along the curriculum" + (report.sources.size() > 1 ? ": " + report.sources[source].label : ""), {"recipe"}, {},
+              "Held-out mean against the base, percentage points, and the first probe, per cent, after the stage of that number; means over the runs."};
+  std::vector<std::size_t> positions;
+  for (const PooledRecipe& recipe : pooled) {
+    if (recipe.source != source) continue;
+    if (positions.empty()) {
+      positions = shown_stages(recipe.held_out_by_stage.size());
+      for (const std::size_t k : positions) table.columns.push_back("held-out, " + std::to_string(k + 1));
+      for (const std::size_t k : positions) table.columns.push_back("probe, " + std::to_string(k + 1));
+    }
+    table.rows.push_back({text_cell(recipe.name)});
+    for (const std::size_t k : positions) table.rows.back().push_back(number_cell(recipe.held_out_by_stage[k], kPoints));
+    for (const std::size_t k : positions) table.rows.back().push_back(number_cell(100 * recipe.probe_by_stage[k], "%.2f"));
+  }
+  return table;
+}
+
+}  // namespace retain::framework
