@@ -17,6 +17,7 @@
 #include "recipes/plan.h"
 #include "recipes/picture_digests.h"
 #include "recipes/source_settings.h"
+#include "recipes/stage_inspection.h"
 #include "recipes/stage_method.h"
 #include "recipes/stage_summary.h"
 #include "recipes/trainer.h"
@@ -27,6 +28,20 @@ namespace {
 using framework::Error;
 using framework::ErrorKind;
 namespace json = framework::json;
+
+/// What a taught stage tells of its teaching.
+framework::StageDraft draft_of(const TrainOutcome& outcome, const std::string& name, const parallel::Mesh& mesh) {
+  framework::StageDraft draft;
+  draft.info = {{"name", name}, {"mesh", parallel::to_string(mesh.shape())}, {"skipped_steps", outcome.skipped_steps}};
+  if (!outcome.method.empty()) draft.info["method"] = outcome.method;
+  return draft;
+}
+
+/// Losses of the steps from `first` on, up to `step`, to which a rule may have rolled back.
+void cut_losses(json::array& losses, std::int64_t& first, std::int64_t step) {
+  first = std::min(first, step);
+  losses.resize(std::min(losses.size(), static_cast<std::size_t>(step - first)));
+}
 
 std::string step_note(const StepRecord& record) {
   char note[96];
@@ -55,6 +70,7 @@ struct Curriculum::Lesson {
 struct Curriculum::Taught {
   std::string stage;
   framework::Budget budget;
+  std::vector<framework::StudyStep> steps;  ///< that probes looked at
 };
 
 Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh, const framework::Log& log, const std::atomic<bool>& stop)
@@ -133,6 +149,7 @@ void Curriculum::plan_memory() {
 bool Curriculum::run() {
   plan_memory();
   const std::string base = import_base();
+  measures_->probes().prepare(base, *model_, *store_);
   study_.base = measures_->measure(base, "", "", *model_, *store_);
   keep_study();
   bool finished = true;
@@ -166,6 +183,8 @@ bool Curriculum::teach_branch(const PlannedBranch& branch) {
     for (std::size_t i = 0; i < readings.size(); ++i) {
       framework::StudyBranch& shown = study_.branches[first_branch + i];
       shown.stages.push_back(measures_->measure(stage, lesson.task.task.name, i == 0 ? "" : readings[i], *model_, *store_));
+      shown.stages.back().steps = taught->steps;
+      shown.stages.back().last_step = taught->budget.steps;
       shown.budget = framework::with_stage(shown.budget, taught->budget);
     }
     keep_study();
@@ -195,6 +214,13 @@ json::object Curriculum::teach_inputs(const Lesson& lesson, const std::string& p
   for (const LoadedTask* other : lesson.replayed)
     earlier.push_back(json::object{{"data", other->records.identity.records}, {"pictures", other->records.identity.pictures}});
   if (!earlier.empty()) inputs["replayed"] = std::move(earlier);
+  json::array rules;
+  for (const Watch& watch : experiment_.watches) {
+    rules.push_back(describe(watch));
+    rules.back().as_object()["of"] = watch.probe.empty() ? measures_->describe_panel(watch.benchmark, watch.limit)
+                                                         : measures_->probes().describe(measures_->probes().index_of(watch.probe));
+  }
+  if (!rules.empty()) inputs["watch"] = std::move(rules);
   return inputs;
 }
 
@@ -206,6 +232,30 @@ framework::Budget Curriculum::budget_of(const Lesson& lesson, const std::string&
     budget.tokens = noted->at("tokens").to_number<std::int64_t>();
   }
   return budget;
+}
+
+Curriculum::Taught Curriculum::remember(const std::string& stage, const Lesson& lesson, const std::string& key) {
+  Taught taught{stage, budget_of(lesson, key), {}};
+  json::array actions;
+  if (const auto noted = store_->get_result(framework::memo_key("budget", json::object{{"taught", key}})))
+    if (const json::value* acted = noted->as_object().if_contains("actions")) actions = acted->as_array();
+  taught.steps = inspection_of(key, lesson, stage).kept(taught.budget.steps, actions);
+  return taught;
+}
+
+TrainerHooks Curriculum::hooks_of_run() {
+  TrainerHooks hooks;
+  hooks.stop_requested = [this] { return stop_.load(); };
+  hooks.writing = [this] { return store_->busy(); };
+  hooks.settle = [this] { store_->settle(); };
+  return hooks;
+}
+
+StageInspection Curriculum::inspection_of(const std::string& key, const Lesson& lesson, const std::string& parent) const {
+  std::set<std::string> trained;
+  const Method* method = lesson.recipe.method.get();
+  for (const Selected& one : select(extended_table(kit_.table(), method), lesson.recipe.groups, method)) trained.insert(one.name);
+  return {experiment_.watches, *measures_, *store_, log_, {key, lesson.branch.name + " · " + lesson.task.task.name, parent, std::move(trained)}};
 }
 
 std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const std::string& parent) {
@@ -222,8 +272,8 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   if (const auto known = store_->get_stage(key)) {
     log_.info(title + ": taught before with these inputs, stage " + known->substr(0, 10));
     store_->settle();  // an earlier stage of this branch, whose move comes first
-    store_->clear_progress(key);  // a stop may have come between the commit and this
-    return Taught{*known, budget_of(lesson, key)};
+    StageInspection::clear(*store_, key);  // a stop may have come between the commit and this
+    return remember(*known, lesson, key);
   }
 
   models::Lmm& model = model_->begin_teaching(parent, recipe.method, lesson.settings.seed, task.task.name);
@@ -234,21 +284,26 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   framework::restart_peak();
   const FeatureUse features_before{model_->features().hits(), model_->features().misses()};
   Trainer* running = nullptr;
+  std::int64_t first = 0;
   const auto describe_step = [&](std::int64_t step) {
     mesh_.world().describe_activity("recipe " + branch + ", task " + task.task.name + ", step " + std::to_string(step));
   };
-  TrainerHooks hooks;
+  TrainerHooks hooks = hooks_of_run();
   hooks.on_step = [&](const StepRecord& record) {
     if (mesh_.world().rank() == 0) step_log_.append(record);
+    cut_losses(losses, first, record.step);
     losses.emplace_back(record.loss);
     bar->update(record.step + 1, step_note(record));
     describe_step(record.step + 1);
     memory.measured = framework::peak_anonymous_bytes() - memory_before_;
   };
-  hooks.stop_requested = [&] { return stop_.load(); };
-  hooks.writing = [&] { return store_->busy(); };
-  hooks.settle = [&] { store_->settle(); };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
+  StageInspection inspection = inspection_of(key, lesson, parent);
+  hooks.inspect = [&](std::int64_t steps) {
+    const Inspection verdict = inspection.inspect(steps, *running, model);
+    if (running->next_step() < steps && mesh_.world().rank() == 0) step_log_.begin_stage(branch, task.task.name, running->next_step());
+    return verdict;
+  };
   std::vector<const SampleSource*> earlier;
   for (const LoadedTask* other : lesson.replayed) earlier.push_back(other->records.samples.get());
   const ReplaySamples samples(*task.records.samples, earlier, earlier.empty() ? 0 : method->replayed(), lesson.settings.seed, task.task.name);
@@ -256,12 +311,13 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
                   {method, reference.get(), before.get()});
   running = &trainer;
   announce(lesson, model.table(), trainer.selected());
-  if (trainer.resume(*store_, key)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
-  const std::int64_t first = trainer.next_step();
+  if (inspection.resume(trainer)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
+  first = trainer.next_step();
   if (mesh_.world().rank() == 0) step_log_.begin_stage(branch, task.task.name, first);
   bar = std::make_unique<framework::Progress>(title, trainer.total_steps(), mesh_.world().rank() == 0);
   describe_step(first);
   const TrainOutcome outcome = trainer.run();
+  cut_losses(losses, first, outcome.next_step);
   bar->finish();
   const FeatureUse features_here{model_->features().hits() - features_before.reused, model_->features().misses() - features_before.computed};
   log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), model.table(), trainer.selected()), memory));
@@ -270,18 +326,17 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
     return std::nullopt;
   }
 
-  framework::StageDraft draft;
+  framework::StageDraft draft = draft_of(outcome, recipe.name + "/" + task.task.name, mesh_);
   draft.parents = {parent};
   draft.inputs = inputs;
-  draft.info = {{"name", recipe.name + "/" + task.task.name}, {"losses_from_step", first}, {"losses", std::move(losses)},
-                {"mesh", parallel::to_string(mesh_.shape())}, {"skipped_steps", outcome.skipped_steps}};
-  if (!outcome.method.empty()) {
-    draft.info["method"] = outcome.method;
-    log_.info(title + ": " + json::serialize(outcome.method));
-  }
-  store_->put_result(framework::memo_key("budget", json::object{{"taught", key}}),
-                     json::object{{"steps", trainer.total_steps()}, {"tokens", trainer.total_tokens()}});
-  return Taught{commit(model, std::move(draft), key, lesson), budget_of(lesson, key)};
+  draft.info["losses_from_step"] = first;
+  draft.info["losses"] = std::move(losses);
+  if (!inspection.actions().empty()) draft.info["watch"] = inspection.actions();
+  if (!outcome.method.empty()) log_.info(title + ": " + json::serialize(outcome.method));
+  json::object budget{{"steps", outcome.next_step}, {"tokens", trainer.tokens_of(outcome.next_step)}};
+  if (!inspection.actions().empty()) budget["actions"] = inspection.actions();
+  store_->put_result(framework::memo_key("budget", json::object{{"taught", key}}), budget);
+  return remember(commit(model, std::move(draft), key, lesson), lesson, key);
 }
 
 void Curriculum::announce(const Lesson& lesson, const parallel::ParameterTable& table, const std::vector<Selected>& selected) {
@@ -306,7 +361,7 @@ std::string Curriculum::commit(models::Lmm& model, framework::StageDraft draft, 
   const std::string message = lesson.branch.name + " learned " + task;
   const std::string stage = store_->commit(std::move(draft), arrays, lesson.branch.name, message, [this, key](const std::string& written) {
     store_->put_result(key, json::object{{"stage", written}});
-    store_->clear_progress(key);
+    StageInspection::clear(*store_, key);
     committing_.clear();
   });
   model_->becomes(stage);

@@ -15,6 +15,7 @@
 #include "parallel/sharded_store.h"
 #include "recipes/experiment.h"
 #include "recipes/model_kit.h"
+#include "recipes/stage_inspection.h"
 #include "recipes/stage_measures.h"
 #include "recipes/step_log.h"
 
@@ -48,6 +49,10 @@ class Curriculum {
   framework::json::object teach_inputs(const Lesson& lesson, const std::string& parent, const framework::StageReader* reference) const;
   /// The stage, and what it was taught with; nullopt: asked to stop.
   std::optional<Taught> teach(const Lesson& lesson, const std::string& parent);
+  TrainerHooks hooks_of_run();
+  StageInspection inspection_of(const std::string& key, const Lesson& lesson, const std::string& parent) const;
+  /// What is kept of a taught stage.
+  Taught remember(const std::string& stage, const Lesson& lesson, const std::string& key);
   framework::Budget budget_of(const Lesson& lesson, const std::string& key);
   /// The table of what a recipe trains, once a recipe.
   void plan_memory();

@@ -250,9 +250,12 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   for (const Task& task : e.tasks) names.push_back(task.name);
   e.study = read_study(root.table("study"), names);
   e.benchmarks = read_benchmarks(root, folder, e, files, extras);
-  for (const ConfigTable& table : root.tables("probe"))
-    e.probes.push_back({table.text("name", "number_bias"), path_of(table, "data", folder), path_of(table, "images", folder),
-                        table.integer("limit", 0, 0, kMany)});
+  e.probes = read_probes(root, folder, e.mode == Mode::faithful, names);
+  std::vector<std::string> figures, panels;
+  for (const Probe& probe : e.probes)
+    if (probe.kind != ProbeKind::samples) figures.push_back(probe.name);
+  for (const Benchmark& benchmark : e.benchmarks) panels.push_back(benchmark.name);
+  e.watches = read_watches(root, figures, panels);
   const ConfigTable evaluate = root.table("evaluate");
   e.evaluation_batch = evaluate.integer("batch", e.evaluation_batch, 1, 1 << 16);
   const ConfigTable store = root.table("store");

@@ -16,9 +16,11 @@
 #include "recipes/evaluation.h"
 #include "recipes/extras.h"
 #include "recipes/method.h"
+#include "recipes/probe_settings.h"
 #include "recipes/study_plan.h"
 #include "recipes/train_settings.h"
 #include "recipes/trainable.h"
+#include "recipes/watch_settings.h"
 
 namespace retain::recipes {
 
@@ -49,14 +51,6 @@ struct Benchmark {
   std::int64_t limit = 0;            ///< first records only; 0: all
 };
 
-/// Captions on which the counting-bias probe reads the probability of number tokens.
-struct Probe {
-  std::string name;
-  std::filesystem::path data;
-  std::filesystem::path images;
-  std::int64_t limit = 0;
-};
-
 /// A way of teaching: a branch of the experiment from the same base.
 struct Recipe {
   std::string name;
@@ -84,6 +78,7 @@ struct Experiment {
   StudyPlan study;                   ///< in which orders and with which seeds every recipe teaches them
   std::vector<Benchmark> benchmarks;
   std::vector<Probe> probes;
+  std::vector<Watch> watches;        ///< rules that act while a stage is taught
   std::int64_t evaluation_batch = 8;
   std::filesystem::path store;
   bool store_asynchronous = false;   ///< commits and checkpoints are written while training goes on

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipes/stage_measures.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "framework/store/results.h"
-#include "recipes/probes/number_bias.h"
-#include "recipes/probes/number_tokens.h"
 #include "recipes/source_settings.h"
 
 namespace retain::recipes {
@@ -26,16 +25,11 @@ std::optional<Evaluation> find_answers(parallel::ShardedStore& store, const std:
 }  // namespace
 
 StageMeasures::StageMeasures(const Experiment& experiment, const ModelKit& kit, PictureDigests& pictures)
-    : experiment_(experiment), kit_(kit) {
-  for (const Probe& probe : experiment.probes) {
-    const Task captions{.name = probe.name, .train = probe.data, .images = probe.images, .source = nullptr, .settings = experiment.train};
-    probes_.push_back({probe, look_at(load_records(captions), kit, experiment, pictures)});
-  }
+    : experiment_(experiment), kit_(kit), probes_(experiment, kit, pictures) {
   for (const Benchmark& benchmark : experiment.benchmarks) {
     const auto records = load_records(benchmark);
     benchmarks_.push_back({benchmark, read_questions(benchmark), identity_of(records, pictures)});
   }
-  if (!probes_.empty()) number_ids_ = number_tokens(kit.builder().tokenizer());
 }
 
 std::vector<framework::StudyBenchmark> StageMeasures::benchmarks() const {
@@ -52,22 +46,17 @@ framework::StudyPoint StageMeasures::measure(const std::string& stage, const std
   const Measured measured{stage, reading, model, store};
   framework::StudyPoint point{task, stage, {}, {}};
   for (const Questions& asked : benchmarks_) point.scores[asked.benchmark.name] = evaluate_stage(measured, asked);
-  for (const Captions& captions : probes_) point.probes[captions.probe.name] = probe_stage(measured, captions);
+  probe_stage(measured, point);
   return point;
-}
-
-json::object StageMeasures::inputs_of(const Measured& measured, const DataIdentity& data, std::int64_t limit) const {
-  json::object inputs{{"stage", measured.stage}, {"data", data.records}, {"pictures", data.pictures}, {"limit", limit},
-                      {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
-  if (!measured.reading.empty()) inputs["reading"] = measured.reading;
-  return inputs;
 }
 
 double StageMeasures::evaluate_stage(const Measured& measured, const Questions& asked) const {
   const Benchmark& benchmark = asked.benchmark;
   parallel::ShardedStore& store = measured.store;
-  json::object inputs = inputs_of(measured, asked.identity, benchmark.limit);
-  inputs["max_new_tokens"] = benchmark.max_new_tokens;
+  json::object inputs{{"stage", measured.stage}, {"data", asked.identity.records}, {"pictures", asked.identity.pictures},
+                      {"limit", benchmark.limit}, {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
+                      {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  if (!measured.reading.empty()) inputs["reading"] = measured.reading;
   const std::string answered = framework::memo_key("answered", inputs);  // names the evaluation that asked the model
   inputs["metric"] = benchmark.scoring.metric;
   inputs["average"] = framework::name_of(benchmark.scoring.average);
@@ -90,17 +79,45 @@ double StageMeasures::evaluate_stage(const Measured& measured, const Questions& 
   return store.get_result(key)->at("score").to_number<double>();  // to the last digit what a later run reads
 }
 
-double StageMeasures::probe_stage(const Measured& measured, const Captions& captions) const {
-  const Probe& probe = captions.probe;
-  json::object inputs = inputs_of(measured, captions.records.identity, probe.limit);
-  inputs["probe"] = "number_bias";
-  const std::string key = framework::memo_key("probe", inputs);
-  if (const auto known = measured.store.get_result(key)) return known->at("mean_probability").to_number<double>();
-  models::Lmm& model = measured.model.use(measured.stage, measured.reading);
-  model.mesh().world().describe_activity("probe " + probe.name + " on stage " + measured.stage.substr(0, 10));
-  const double bias = number_bias(model, *captions.records.samples, number_ids_, probe.limit, experiment_.evaluation_batch);
-  measured.store.put_result(key, json::object{{"mean_probability", bias}, {"tokens", json::value_from(number_ids_)}});
-  return measured.store.get_result(key)->at("mean_probability").to_number<double>();
+const StageMeasures::Questions& StageMeasures::questions_of(const std::string& benchmark) const {
+  for (const Questions& asked : benchmarks_)
+    if (asked.benchmark.name == benchmark) return asked;
+  throw framework::Error(framework::ErrorKind::internal, "there is no benchmark " + benchmark);
+}
+
+json::object StageMeasures::describe_panel(const std::string& name, std::int64_t limit) const {
+  const Questions& asked = questions_of(name);
+  const Benchmark& benchmark = asked.benchmark;
+  const auto most = static_cast<std::int64_t>(asked.questions.size());
+  return {{"data", asked.identity.records}, {"pictures", asked.identity.pictures}, {"limit", limit > 0 ? std::min(limit, most) : most},
+          {"max_new_tokens", benchmark.max_new_tokens}, {"metric", benchmark.scoring.metric}, {"average", framework::name_of(benchmark.scoring.average)},
+          {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+}
+
+double StageMeasures::panel(const std::string& name, std::int64_t limit, const json::object& inputs, models::Lmm& model,
+                            parallel::ShardedStore& store) const {
+  const json::object description = describe_panel(name, limit);
+  const std::string key = framework::memo_key("panel", json::object{{"panel", description}, {"of", inputs}});
+  if (!store.get_result(key)) {
+    const Questions& asked = questions_of(name);
+    model.mesh().world().describe_activity("panel of benchmark " + name);
+    const std::vector<Question> few(asked.questions.begin(), asked.questions.begin() + description.at("limit").as_int64());
+    const Evaluation evaluation = evaluate(model, kit_.builder(), asked.benchmark, few, experiment_.evaluation_batch);
+    store.put_result(key, json::object{{"score", evaluation.score}, {"samples", evaluation.samples}});
+  }
+  return store.get_result(key)->at("score").to_number<double>();
+}
+
+void StageMeasures::probe_stage(const Measured& measured, framework::StudyPoint& point) const {
+  json::object inputs{{"stage", measured.stage}};
+  if (!measured.reading.empty()) inputs["reading"] = measured.reading;
+  const Probed probed{inputs, "stage " + measured.stage.substr(0, 10),
+                      [&]() -> models::Lmm& { return measured.model.use(measured.stage, measured.reading); }, measured.stage};
+  for (std::size_t i = 0; i < probes_.size(); ++i) {
+    const KeptReading reading = probes_.read(i, probed, measured.store);
+    point.readings[probes_.probe(i).name] = reading.key;
+    if (reading.value) point.probes[probes_.probe(i).name] = *reading.value;
+  }
 }
 
 }  // namespace retain::recipes

@@ -8,6 +8,7 @@
 #include "framework/report/study.h"
 #include "recipes/evaluator.h"
 #include "recipes/loaded_records.h"
+#include "recipes/probe_set.h"
 #include "recipes/stage_model.h"
 
 namespace retain::recipes {
@@ -15,8 +16,18 @@ namespace retain::recipes {
 class StageMeasures {
  public:
   /// Collective over the digests' world: reads every question and caption, so that bad input stops before any work. The first two
-  /// outlive this. Throws what load_records, read_questions and number_tokens throw.
+  /// outlive this. Throws what load_records, read_questions and ProbeSet throw.
   StageMeasures(const Experiment& experiment, const ModelKit& kit, PictureDigests& pictures);
+
+  /// Collective: the score (0 to 1) of `model` on the first `limit` questions of a benchmark (0: all that it has). `inputs` name the
+  /// weights, for the memo key.
+  double panel(const std::string& benchmark, std::int64_t limit, const framework::json::object& inputs, models::Lmm& model,
+               parallel::ShardedStore& store) const;
+  /// What decides a panel's score beside the weights.
+  framework::json::object describe_panel(const std::string& benchmark, std::int64_t limit) const;
+
+  const ProbeSet& probes() const noexcept { return probes_; }
+  ProbeSet& probes() noexcept { return probes_; }
 
   /// As a study names them.
   std::vector<framework::StudyBenchmark> benchmarks() const;
@@ -31,10 +42,6 @@ class StageMeasures {
     std::vector<Question> questions;
     DataIdentity identity;
   };
-  struct Captions {
-    Probe probe;
-    LoadedRecords records;
-  };
   /// A stage as it is measured.
   struct Measured {
     const std::string& stage;
@@ -43,16 +50,14 @@ class StageMeasures {
     parallel::ShardedStore& store;
   };
 
-  /// Inputs of every measure of this stage on this data.
-  framework::json::object inputs_of(const Measured& measured, const DataIdentity& data, std::int64_t limit) const;
   double evaluate_stage(const Measured& measured, const Questions& questions) const;
-  double probe_stage(const Measured& measured, const Captions& captions) const;
+  const Questions& questions_of(const std::string& benchmark) const;
+  void probe_stage(const Measured& measured, framework::StudyPoint& point) const;
 
   const Experiment& experiment_;
   const ModelKit& kit_;
   std::vector<Questions> benchmarks_;
-  std::vector<Captions> probes_;
-  std::vector<std::int64_t> number_ids_;
+  ProbeSet probes_;
 };
 
 }  // namespace retain::recipes

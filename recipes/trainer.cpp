@@ -58,8 +58,8 @@ Trainer::Trainer(models::Lmm& model, const SampleSource& source, TrainSettings s
   warmup_steps_ = warmup_steps(settings_.warmup_ratio, total_steps_);
 }
 
-std::int64_t Trainer::total_tokens() const {
-  std::int64_t tokens = 0, steps = total_steps_;
+std::int64_t Trainer::tokens_of(std::int64_t steps) const {
+  std::int64_t tokens = 0;
   for (std::int64_t epoch = 0; steps > 0; ++epoch, steps -= sampler_.steps_per_epoch()) {
     const std::vector<std::int64_t> order = sampler_.order(epoch);
     const auto seen = std::min(static_cast<std::size_t>(std::min(steps, sampler_.steps_per_epoch()) * settings_.global_batch), order.size());
@@ -72,6 +72,7 @@ void Trainer::save(parallel::ShardedStore& store, const std::string& run_key, co
   framework::StageDraft draft;
   draft.parents = parents;
   draft.inputs = state().describe(next_step_);
+  if (!notes_.empty()) draft.inputs["notes"] = notes_;
   store.put_progress(run_key, next_step_, std::move(draft), state().arrays(), kCheckpointsKept);
 }
 
@@ -85,13 +86,17 @@ bool Trainer::resume(parallel::ShardedStore& store, const std::string& run_key) 
                  std::to_string(next_step), "remove the checkpoint; the stage then starts again"});
   store.read_progress(run_key, progress->step, state().arrays());
   next_step_ = next_step;
+  const framework::json::value* notes = progress->inputs.if_contains("notes");
+  notes_ = notes ? notes->as_object() : framework::json::object();
   return true;
 }
 
 TrainOutcome Trainer::run() {
   TrainOutcome outcome;
   std::int64_t saved = next_step_;
-  while (next_step_ < total_steps_) {
+  bool ended = false;
+  if (next_step_ == 0 && hooks_.inspect) hooks_.inspect(0);
+  while (!ended && next_step_ < total_steps_) {
     const auto begin = std::chrono::steady_clock::now();
     std::vector<bool> left_out;
     if (agree(left_out) == Control::stop) break;
@@ -103,16 +108,17 @@ TrainOutcome Trainer::run() {
     outcome.skipped_steps += record.skipped;
     outcome.left_out += batch.left_out;
     ++next_step_;
-    if (method_ && next_step_ == total_steps_) outcome.method = method_->finish(batch.micro_batches);
     if (hooks_.on_step) hooks_.on_step(record);
-    const bool due = settings_.save_every > 0 && next_step_ % settings_.save_every == 0 && next_step_ < total_steps_;
+    ended = next_step_ == total_steps_ || (hooks_.inspect && hooks_.inspect(next_step_) == Inspection::finish);
+    if (method_ && ended) outcome.method = method_->finish(batch.micro_batches);
+    const bool due = settings_.save_every > 0 && next_step_ % settings_.save_every == 0 && !ended;
     if (due && hooks_.save) {
       hooks_.save(next_step_);
       saved = next_step_;
     }
   }
   outcome.next_step = next_step_;
-  outcome.finished = next_step_ == total_steps_;
+  outcome.finished = ended || next_step_ == total_steps_;
   outcome.savings = std::exchange(savings_, {});
   if (!outcome.finished && saved != next_step_ && hooks_.save) hooks_.save(next_step_);
   return outcome;
@@ -140,7 +146,7 @@ Trainer::Control Trainer::agree(std::vector<bool>& left_out) {
 StepRecord Trainer::take_step(const LoadedBatch& batch) {
   const double factor = learning_rate_factor(settings_.schedule, next_step_, warmup_steps_, total_steps_);
   std::vector<double> rates = group_rates_;
-  for (double& rate : rates) rate *= factor;
+  for (double& rate : rates) rate *= factor * rate_scale_;
   StepRecord record;
   record.step = next_step_;
   record.learning_rate = rates.front();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "framework/report/answers.h"
+#include "framework/report/readings.h"
 #include "framework/report/study.h"
 #include "framework/statistics/mcnemar.h"
 #include "framework/statistics/moments.h"
@@ -19,6 +20,7 @@ struct StudySource {
   std::string label;    ///< how the page calls the store
   Study study;
   KeptAnswers answers;
+  KeptReadings readings = {};
 };
 
 /// A drop of one held-out benchmark and its fate, percentage points.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "framework/report/page_assets.h"
+#include "framework/report/probe_figures.h"
 #include "framework/report/samples.h"
 #include "framework/report/svg.h"
 #include "framework/report/tables.h"
@@ -78,10 +79,33 @@ std::string curves(const Report& report, std::size_t source) {
                                       [&](const StudyPoint& point) { return 100 * held_out_mean(study, point); })));
     for (const auto& [name, value] : study.base.probes)
       html += "<h2>Drift of the output: " + escape_html(name + suffix) + "</h2>" +
-              framed(to_svg(over_stages(report, source, order, "Teacher-forced probability of number tokens on captions", "probability", [&](const StudyPoint& point) {
+              framed(to_svg(over_stages(report, source, order, name + " at stage ends", unit_of(report.sources[source], name), [&](const StudyPoint& point) {
                 const auto found = point.probes.find(name);
                 return found == point.probes.end() ? NAN : found->second;
               })));
+  }
+  return html;
+}
+
+/// Probes inside stages, layers, and the answers kept on the way.
+std::string probes_section(const Report& report, std::size_t source) {
+  std::string html;
+  const std::vector<Chart> steps = step_curves(report, source), layers = layer_curves(report, source);
+  if (!steps.empty()) html += "<h2>Probes while a stage is taught</h2>";
+  for (const Chart& chart : steps) html += framed(to_svg(chart));
+  if (const Table table = probes_table(report, source); !table.rows.empty()) html += to_html(table);
+  for (const Chart& chart : layers) html += framed(to_svg(chart));
+  if (const Table table = layers_table(report, source); !table.rows.empty()) html += to_html(table);
+  for (const WrittenTable& table : written_answers(report, source)) {
+    html += "<h2>Answers on the way: " + escape_html(table.probe) + "</h2><div class=\"scroll\"><table class=\"samples written\"><thead><tr><th>where</th>";
+    for (const std::string& question : table.questions) html += "<th>" + escape_html(question) + "</th>";
+    html += "</tr></thead><tbody>\n";
+    for (const WrittenAnswers& row : table.rows) {
+      html += "<tr><td>" + escape_html(row.place) + "</td>";
+      for (const std::string& answer : row.answers) html += "<td>" + escape_html(answer) + "</td>";
+      html += "</tr>\n";
+    }
+    html += "</tbody></table></div>\n";
   }
   return html;
 }
@@ -147,7 +171,7 @@ std::string to_html(const Report& report) {
   html += trade_off(report) + to_html(measures_table(report));
   if (const Table seeds = seeds_table(report); !seeds.rows.empty()) html += to_html(seeds);
   if (!report.pairs.empty()) html += to_html(pairs_table(report));
-  for (std::size_t source = 0; source < report.sources.size(); ++source) html += curves(report, source);
+  for (std::size_t source = 0; source < report.sources.size(); ++source) html += curves(report, source) + probes_section(report, source);
   if (!report.drifts.empty()) html += to_html(drift_table(report)) + drift_charts(report);
   html += recovery_section(report);
   for (std::size_t source = 0; source < report.sources.size(); ++source)

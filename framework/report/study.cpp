@@ -26,17 +26,46 @@ class Mean {
   int count_ = 0;
 };
 
+template <class Value>
+json::object object_of(const std::map<std::string, Value>& values) {
+  json::object object;
+  for (const auto& [name, value] : values) object[name] = value;
+  return object;
+}
+
 json::object point_json(const StudyPoint& point) {
-  json::object scores, probes;
-  for (const auto& [name, value] : point.scores) scores[name] = value;
-  for (const auto& [name, value] : point.probes) probes[name] = value;
-  return {{"task", point.task}, {"stage", point.stage}, {"scores", std::move(scores)}, {"probes", std::move(probes)}};
+  json::object item{{"task", point.task}, {"stage", point.stage}, {"scores", object_of(point.scores)}, {"probes", object_of(point.probes)}};
+  if (!point.readings.empty()) item["readings"] = object_of(point.readings);
+  json::array steps;
+  for (const StudyStep& step : point.steps)
+    steps.push_back(json::object{{"step", step.step}, {"probes", object_of(step.probes)}, {"readings", object_of(step.readings)}});
+  if (!steps.empty()) item["steps"] = std::move(steps);
+  if (point.last_step > 0) item["last_step"] = point.last_step;
+  return item;
+}
+
+std::map<std::string, double> figures_from(const json::value& value) {
+  std::map<std::string, double> figures;
+  for (const auto& [name, figure] : value.as_object()) figures[std::string(name)] = figure.to_number<double>();
+  return figures;
+}
+
+std::map<std::string, std::string> readings_from(const json::value& value) {
+  std::map<std::string, std::string> readings;
+  for (const auto& [name, key] : value.as_object()) readings[std::string(name)] = std::string(key.as_string());
+  return readings;
 }
 
 StudyPoint point_from(const json::value& value) {
   StudyPoint point{std::string(value.at("task").as_string()), std::string(value.at("stage").as_string()), {}, {}};
-  for (const auto& [name, score] : value.at("scores").as_object()) point.scores[std::string(name)] = score.to_number<double>();
-  for (const auto& [name, score] : value.at("probes").as_object()) point.probes[std::string(name)] = score.to_number<double>();
+  point.scores = figures_from(value.at("scores"));
+  point.probes = figures_from(value.at("probes"));
+  const json::object& item = value.as_object();
+  if (const json::value* readings = item.if_contains("readings")) point.readings = readings_from(*readings);
+  if (const json::value* last = item.if_contains("last_step")) point.last_step = last->to_number<std::int64_t>();
+  if (const json::value* steps = item.if_contains("steps"))
+    for (const json::value& step : steps->as_array())
+      point.steps.push_back({step.at("step").to_number<std::int64_t>(), figures_from(step.at("probes")), readings_from(step.at("readings"))});
   return point;
 }
 

@@ -19,12 +19,22 @@ struct StudyBenchmark {
   bool held_out() const { return task.empty(); }
 };
 
+/// What probes read of the weights inside a stage.
+struct StudyStep {
+  std::int64_t step = 0;                      ///< optimizer steps done since the stage began
+  std::map<std::string, double> probes = {};  ///< probe → its figure
+  std::map<std::string, std::string> readings = {};  ///< probe → key of the store's result that holds all of it
+};
+
 /// A row: what was measured of one stage (or of the base).
 struct StudyPoint {
   std::string task;                      ///< taught in this stage; empty for the base
   std::string stage;                     ///< stage id in the store
   std::map<std::string, double> scores;  ///< benchmark → mean score, 0 to 1
-  std::map<std::string, double> probes;  ///< probe → mean probability of number tokens, 0 to 1
+  std::map<std::string, double> probes;  ///< probe → its figure (recipes/probes); one that has none is in `readings` alone
+  std::map<std::string, std::string> readings = {};  ///< probe → key of the store's result that holds all of it
+  std::vector<StudyStep> steps = {};     ///< inside the stage, ascending
+  std::int64_t last_step = 0;            ///< optimizer steps of the stage; 0: unknown
 };
 
 /// What a branch was taught with, all its stages together.

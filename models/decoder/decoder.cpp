@@ -7,7 +7,8 @@ namespace retain::models {
 
 Decoder::Decoder(const TextConfig& config, const parallel::ParameterSet& parameters, parallel::Range layers,
                  parallel::Communicator& group)
-    : rotary_{config.head_size, config.rope_theta, config.rope_sections, config.rope_scaling}, extension_(parameters.extension()) {
+    : rotary_{config.head_size, config.rope_theta, config.rope_sections, config.rope_scaling}, extension_(parameters.extension()),
+      first_layer_(layers.begin) {
   layers_.reserve(static_cast<std::size_t>(layers.size()));
   for (std::int64_t layer = layers.begin; layer < layers.end; ++layer)
     layers_.emplace_back(config, parameters, "language.layers." + std::to_string(layer), group);
@@ -18,10 +19,12 @@ at::Tensor Decoder::forward(const at::Tensor& hidden_TH, const at::Tensor& posit
   const RotaryTable rotary = rotary_table(positions_T, rotary_);
   const auto rows = std::make_shared<const parallel::PackedRows>(packed);
   if (extension_) extension_->enter(rows);
+  const BlockObserver* observer = observer_ ? &observer_ : nullptr;
   at::Tensor result_TH = hidden_TH;
-  for (const DecoderLayer& layer : layers_) {
-    if (!recompute_layers) {
-      result_TH = layer.forward(result_TH, {rotary, rows->starts});
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const DecoderLayer& layer = layers_[i];
+    if (!recompute_layers || observer) {
+      result_TH = layer.forward(result_TH, {rotary, rows->starts, nullptr, 0, observer, first_layer_ + static_cast<std::int64_t>(i)});
       continue;
     }
     const Computation part = [&layer, rotary, rows, extension = extension_.get()](const at::Tensor& x_TH) {

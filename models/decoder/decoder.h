@@ -28,10 +28,15 @@ class Decoder {
   at::Tensor forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
                             const std::vector<std::int64_t>& starts, KvCache& cache) const;
 
+  /// From now on sees the blocks of every forward(); empty: nobody does.
+  void observe(BlockObserver observer) { observer_ = std::move(observer); }
+
  private:
   RotarySettings rotary_;
   std::vector<DecoderLayer> layers_;
   std::shared_ptr<parallel::Extension> extension_;
+  std::int64_t first_layer_;
+  BlockObserver observer_;
 };
 
 }  // namespace retain::models

@@ -39,8 +39,12 @@ DecoderLayer::DecoderLayer(const TextConfig& config, const parallel::ParameterSe
 
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden_TH, const DecoderPass& pass) const {
   // The sum goes into the fresh output of the last linear, which autograd does not keep.
-  const at::Tensor attended_TH = attend(rms_norm(hidden_TH, input_norm_H_, norm_eps_), pass).add_(hidden_TH);
-  return mlp_(rms_norm(attended_TH, post_attention_norm_H_, norm_eps_)).add_(attended_TH);
+  const auto add_to = [&](const at::Tensor& residual_TH, Block block, at::Tensor out_TH) {
+    if (pass.observer) (*pass.observer)(pass.layer, block, out_TH);
+    return out_TH.add_(residual_TH);
+  };
+  const at::Tensor attended_TH = add_to(hidden_TH, Block::attention, attend(rms_norm(hidden_TH, input_norm_H_, norm_eps_), pass));
+  return add_to(attended_TH, Block::mlp, mlp_(rms_norm(attended_TH, post_attention_norm_H_, norm_eps_)));
 }
 
 at::Tensor DecoderLayer::attend(const at::Tensor& x_TH, const DecoderPass& pass) const {

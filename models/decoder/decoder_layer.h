@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/decoder/block_observer.h"
 #include "models/layers/attention.h"
 #include "models/layers/gated_mlp.h"
 #include "models/layers/rotary.h"
@@ -23,6 +24,8 @@ struct DecoderPass {
   const std::vector<std::int64_t>& starts;  ///< samples + 1 offsets into T
   KvCache* cache = nullptr;                 ///< set: T holds only the new tokens of each sequence
   std::size_t cache_layer = 0;
+  const BlockObserver* observer = nullptr;  ///< may be null
+  std::int64_t layer = 0;                   ///< this layer's number, for the observer
 };
 
 class DecoderLayer {

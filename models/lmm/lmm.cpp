@@ -115,6 +115,8 @@ const parallel::ParameterTable& Lmm::table() const { return parts_->table; }
 parallel::ParameterSet& Lmm::parameters() { return parts_->parameters; }
 const LmmOptions& Lmm::options() const { return parts_->options; }
 
+void Lmm::observe_blocks(BlockObserver observer) { parts_->decoder.observe(std::move(observer)); }
+
 void Lmm::parameters_replaced() {
   if (parts_->images) parts_->images->forget_weights();
 }

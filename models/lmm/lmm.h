@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "models/decoder/block_observer.h"
 #include "models/lmm/batch.h"
 #include "models/lmm/config.h"
 #include "parallel/mesh.h"
@@ -59,6 +60,9 @@ class Lmm {
   /// One step of incremental decoding (no gradient): `batch` holds only new tokens of each sequence (positions_T absolute);
   /// keys and values are appended to `cache`, whose sequence i is the batch's i-th.
   at::Tensor forward_cached(const MicroBatch& batch, const at::Tensor& hidden_TH, KvCache& cache);
+
+  /// From now on sees what the decoder blocks of this pipeline stage add in forward(); empty: nobody does.
+  void observe_blocks(BlockObserver observer);
 
   /// Must be called after parameters were changed other than by training them (another stage's weights were loaded into
   /// them): cached vision features are named by the weights that made them.

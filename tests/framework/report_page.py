@@ -25,6 +25,10 @@ addEventListener("load", async () => {
   for (const button of table.parentElement.nextSibling.querySelectorAll("button")) button.click();
   for (const button of document.getElementById("measures").parentElement.nextSibling.querySelectorAll("button")) button.click();
   seen.files = await Promise.all(blobs.map(blob => blob.text()));
+  const figures = id => [...document.getElementById(id).tBodies[0].rows].map(row => [...row.cells].map(cell => cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value)));
+  seen.probes = figures("probes");
+  seen.layers = figures("layers");
+  seen.written = document.querySelectorAll("table.written tbody tr").length;
   seen.width = [document.documentElement.scrollWidth, innerWidth];
   const out = document.createElement("pre");
   out.id = "seen";
@@ -73,6 +77,15 @@ def check(seen, study):
     shown = sorted(tuple(float(x) for x in row[1:-1]) for row in rows[1:])
     stored = sorted(tuple(100 * point["scores"][b["name"]] for b in study["benchmarks"]) for point in points)
     assert all(abs(a - b) < 1e-9 for x, y in zip(shown, stored) for a, b in zip(x, y)), (shown, stored)
+    places = [("base", "–", 0, study["base"])]
+    for branch in study["branches"]:
+        for point in branch["stages"]:
+            places += [(branch["recipe"], point["task"], step["step"], step) for step in point["steps"]] + [(branch["recipe"], point["task"], point["last_step"], point)]
+    stored = [[branch, stage, step, name, value] for branch, stage, step, at in places for name, value in at["probes"].items()]
+    assert sorted(map(tuple, stored)) == sorted(tuple(row[:5]) for row in seen["probes"]), (stored, seen["probes"])
+    layers = [(step, layer, at["probes"]["layers"] / (2, 4)[layer], at["probes"]["layers"] * (1, 3)[layer]) for _, _, step, at in places[1:] for layer in (0, 1)]
+    assert sorted(layers) == sorted((row[2], row[4], row[5], row[6]) for row in seen["layers"]), (layers, seen["layers"])
+    assert seen["written"] == len(places), seen["written"]
     assert "Held-out Forgetting low" in measures.splitlines()[0], measures
     assert seen["width"][0] <= seen["width"][1], f"the page is wider than the screen: {seen['width']}"
 

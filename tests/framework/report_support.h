@@ -26,6 +26,26 @@ inline Study small_study() {
   return study;
 }
 
+/// The study with two probes that were read after two steps of every stage; `words` has answers and no figure.
+inline Study probed_study() {
+  Study study = small_study();
+  const auto probe = [](StudyPoint& point, double value) {
+    point.probes["layers"] = value;
+    point.readings = {{"layers", "probe-layers-" + point.stage}, {"words", "probe-words-" + point.stage}};
+    if (point.task.empty()) return;
+    point.last_step = 50;
+    for (const std::int64_t step : {1, 10}) {
+      const std::string key = point.stage + "-" + std::to_string(step);
+      point.steps.push_back({step, {{"layers", value * static_cast<double>(step) / 64}}, {{"layers", "probe-layers-" + key}, {"words", "probe-words-" + key}}});
+    }
+  };
+  double value = 0;
+  probe(study.base, value);
+  for (StudyBranch& branch : study.branches)
+    for (StudyPoint& point : branch.stages) probe(point, value += 0.7);
+  return study;
+}
+
 /// Answers of which the first `score` · kSamples are right.
 inline json::object evaluation_json(const StudyBenchmark& benchmark, const StudyPoint& point) {
   const double score = point.scores.at(benchmark.name);
@@ -51,6 +71,21 @@ inline Store store_of(const Study& study, const std::filesystem::path& root) {
   keep(study.base);
   for (const StudyBranch& branch : study.branches)
     for (const StudyPoint& point : branch.stages) keep(point);
+  const auto read = [&](const std::map<std::string, double>& probes, const std::map<std::string, std::string>& readings) {
+    if (readings.empty()) return;
+    const double value = probes.at("layers");
+    put_result(store, lock, readings.at("layers"), json::object{{"kind", "layer_delta"}, {"value", value}, {"attention", json::array{value / 2, value / 4}},
+                                                                     {"mlp", json::array{value, value * 3}}});
+    json::array answers;
+    answers.push_back(json::object{{"id", "q"}, {"question", "<image> what?"}, {"answer", "<i>" + readings.at("words") + "</i>"}});
+    put_result(store, lock, readings.at("words"), json::object{{"kind", "samples"}, {"answers", std::move(answers)}});
+  };
+  read(study.base.probes, study.base.readings);
+  for (const StudyBranch& branch : study.branches)
+    for (const StudyPoint& point : branch.stages) {
+      read(point.probes, point.readings);
+      for (const StudyStep& step : point.steps) read(step.probes, step.readings);
+    }
   return store;
 }
 

@@ -9,6 +9,7 @@
 #include "framework/report/findings.h"
 #include "framework/report/html.h"
 #include "framework/report/markdown.h"
+#include "framework/report/probe_figures.h"
 #include "framework/report/pooled.h"
 #include "framework/report/samples.h"
 #include "framework/report/svg.h"
@@ -20,6 +21,7 @@ namespace retain::framework {
 namespace {
 
 using testing::kSamples;
+using testing::probed_study;
 using testing::small_study;
 using testing::store_of;
 
@@ -208,8 +210,9 @@ TEST(Pooled, WhatRecoversIsChosenByOtherQuestions) {
 
 TEST(Html, FiguresEqualTheStores) {
   const tests::Scratch scratch;
-  const Study study = small_study();
-  const Report report = report_of(study, KeptAnswers(store_of(study, scratch / "store")));
+  const Study study = probed_study();
+  const Store store = store_of(study, scratch / "store");
+  const Report report = analyse({{study.title, study, KeptAnswers(store), KeptReadings(store)}});
   std::vector<double> expected;
   for (const StudyPoint* point : {&study.base, &study.branches[0].stages[0], &study.branches[0].stages[1], &study.branches[1].stages[0], &study.branches[1].stages[1]}) {
     for (const StudyBenchmark& benchmark : study.benchmarks) expected.push_back(100 * point->scores.at(benchmark.name));
@@ -227,6 +230,42 @@ TEST(Html, FiguresEqualTheStores) {
     std::ofstream(std::filesystem::path(folder) / "report.html", std::ios::binary) << html;
     std::ofstream(std::filesystem::path(folder) / "study.json", std::ios::binary) << json::serialize(to_json(study));
   }
+}
+
+TEST(Probes, CurvesLayersAndAnswersAreTheStores) {
+  const tests::Scratch scratch;
+  const Study study = probed_study();
+  const Store store = store_of(study, scratch / "store");
+  const Report report = analyse({{study.title, study, KeptAnswers(store), KeptReadings(store)}});
+  std::vector<double> figures, layers;
+  const auto expect = [&](double step, const std::map<std::string, double>& probes, bool base) {
+    for (const auto& [name, value] : probes) figures.insert(figures.end(), {step, value});
+    const double value = probes.at("layers");
+    if (!base) layers.insert(layers.end(), {step, 0, value / 2, value, step, 1, value / 4, value * 3});
+  };
+  expect(0, study.base.probes, true);
+  for (const StudyBranch& branch : study.branches)
+    for (const StudyPoint& point : branch.stages) {
+      for (const StudyStep& step : point.steps) expect(static_cast<double>(step.step), step.probes, false);
+      expect(50, point.probes, false);
+    }
+  EXPECT_EQ(data_values(to_html(probes_table(report, 0))), figures);
+  EXPECT_EQ(data_values(to_html(layers_table(report, 0))), layers);
+  const std::vector<Chart> curves = step_curves(report, 0);
+  ASSERT_EQ(curves.size(), 2U) << "one a stage";
+  EXPECT_EQ(curves[1].x_ticks, (std::vector<std::string>{"start", "1", "10", "end"}));
+  EXPECT_EQ(curves[1].series.at(0).y.front(), study.branches[0].stages[0].probes.at("layers")) << "a stage starts where the last one ended";
+  EXPECT_EQ(curves[1].series.at(0).y.back(), study.branches[0].stages[1].probes.at("layers"));
+  ASSERT_EQ(layer_curves(report, 0).size(), 1U);
+  EXPECT_EQ(layer_curves(report, 0)[0].series.size(), 4U) << "two recipes, attention and MLP";
+  const std::vector<WrittenTable> written = written_answers(report, 0);
+  ASSERT_EQ(written.size(), 1U);
+  EXPECT_EQ(written[0].rows.size(), 1U + 2 * 2 * 3);
+  EXPECT_EQ(written[0].rows.back().answers, (std::vector<std::string>{"<i>probe-words-sa2</i>"}));
+  EXPECT_NE(to_html(report).find("&lt;i&gt;probe-words-sa2-10&lt;/i&gt;"), std::string::npos);
+  const json::value round = to_json(study);
+  EXPECT_EQ(round, to_json(study_from_json(json::parse(json::serialize(round)), "x")));
+  EXPECT_TRUE(step_curves(report_of(small_study()), 0).empty());
 }
 
 TEST(Html, TitlesAndNamesCannotBreakOut) {
