@@ -8,13 +8,14 @@ JOBS ?= $(shell nproc)
 export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 
-.PHONY: help setup build test cluster campaign demo pretrain study bench checks headers install clean
+.PHONY: help setup build test sanitize cluster campaign demo pretrain study bench checks headers install clean
 help:
 	@printf 'make demo       build, then teach the tiny world on 2 ranks and write report.html\n'
 	@printf 'make test       build, then run every test\n'
+	@printf 'make sanitize   unit tests and two ranks under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer\n'
 	@printf 'make cluster    test on several hosts and under Slurm, both made on this machine (root)\n'
 	@printf 'make campaign   kill runs and store commands at random points (KILLS=300 SEED=1)\n'
-	@printf 'make build      set up and build only (PRESET=release|dev|asan|cuda|bench)\n'
+	@printf 'make build      set up and build only (PRESET=release|dev|asan|tsan|cuda|bench)\n'
 	@printf 'make headers    check that every header compiles alone\n'
 	@printf 'make bench      build and run the benchmarks\n'
 	@printf 'make pretrain   make the demo'"'"'s base model again from random weights\n'
@@ -34,6 +35,12 @@ headers: build
 
 test: checks build
 	@ctest --test-dir $(BUILD) -j $(JOBS) -LE cluster --output-on-failure --no-tests=error
+
+# Unit tests and tests on two ranks, twice; needs clang-16 and libclang-rt-16-dev.
+sanitize:
+	@for preset in asan tsan; do \
+	  $(MAKE) build PRESET=$$preset && ctest --test-dir build/$$preset -L 'unit|mpi' --output-on-failure --no-tests=error || exit 1; \
+	done
 
 cluster: build
 	@tests/cluster/setup.sh

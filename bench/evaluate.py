@@ -3,7 +3,7 @@
 
 bench/evaluate.py --retain BIN --make-world BIN [--model DIR] [--samples N] [--ranks R]
 
-Python needs torch, transformers and Pillow. Makes the tiny world's held-out benchmarks, answers them with `retain eval` (R ranks of one thread)
+Python needs torch, torchvision, transformers and Pillow. Makes the tiny world's held-out benchmarks, answers them with `retain eval` (R ranks of one thread)
 and with `generate(do_sample=False)` one sample at a time (R threads), and compares every answer and the time from the first sample to
 the last; loading either model is left out (for Retain: the time of the same command over one sample is taken off).
 """
@@ -43,12 +43,13 @@ def ours(arguments, path):
 def theirs(arguments, world):
     import torch
     from PIL import Image
-    from transformers import AutoImageProcessor, AutoTokenizer, LlavaOnevisionForConditionalGeneration, LlavaOnevisionProcessor
+    from transformers import AutoImageProcessor, AutoTokenizer, LlavaOnevisionForConditionalGeneration, LlavaOnevisionProcessor, LlavaOnevisionVideoProcessor
     torch.set_num_threads(arguments.ranks)
     model = LlavaOnevisionForConditionalGeneration.from_pretrained(arguments.model, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     side = model.config.vision_config.image_size // model.config.vision_config.patch_size
-    processor = LlavaOnevisionProcessor(AutoImageProcessor.from_pretrained(arguments.model, use_fast=False), tokenizer, num_image_tokens=side * side,
+    pictures = AutoImageProcessor.from_pretrained(arguments.model, backend="pil")
+    processor = LlavaOnevisionProcessor(pictures, tokenizer, LlavaOnevisionVideoProcessor(), num_image_tokens=side * side,
                                         vision_feature_select_strategy="full", image_token=tokenizer.convert_ids_to_tokens(model.config.image_token_index))
     samples = [(name, json.loads(line)) for name in NAMES for line in (world / "test" / f"{name}.jsonl").read_text().splitlines()[:arguments.samples]]
     limits = {name: int(re.search(r"max_new_tokens = (\d+)", (TINY / "benchmarks" / f"{name}.toml").read_text())[1]) for name in NAMES}

@@ -8,6 +8,7 @@
 #include "launch/command/commands.h"
 #include "launch/signals.h"
 #include "parallel/comm/mpi_session.h"
+#include "parallel/tensor/gemm.h"
 
 namespace retain::launch {
 
@@ -30,6 +31,7 @@ int run(parallel::MpiSession& mpi, const Action& action, bool quiet, double watc
 
 int run_command_line(int argc, char** argv, const recipes::Extras& extras) {
   framework::keep_freed_pages();
+  parallel::limit_kept_products();
   CLI::App app("Retain teaches large multimodal models new skills without erasing the old ones.", "retain");
   app.require_subcommand(1);
   app.set_version_flag("--version", RETAIN_VERSION);

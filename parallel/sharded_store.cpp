@@ -65,6 +65,23 @@ ShardedStore::ShardedStore(const std::filesystem::path& root, const Mesh& mesh, 
   });
 }
 
+ShardedStore::ShardedStore(const std::filesystem::path& root, const Mesh& mesh, const RankGroups& groups,
+                           const std::string& purpose)
+    : mesh_(mesh) {
+  agree(groups.all(), [&] {
+    if (groups.all().rank() != 0) return;
+    store_ = std::make_unique<framework::Store>(framework::Store::open_or_create(root));
+    lock_ = std::make_unique<framework::StoreLock>(*store_, purpose);
+    if (groups.count() > 1) lock_->admit();
+  });
+  agree(groups.all(), [&] {
+    if (store_) return;
+    store_ = std::make_unique<framework::Store>(framework::Store::open(root));
+    if (mesh.world().rank() == 0)
+      lock_ = std::make_unique<framework::StoreLock>(framework::StoreLock::join(*store_, groups.index()));
+  });
+}
+
 ShardedStore::~ShardedStore() = default;
 
 const framework::StoreLock& ShardedStore::lock() const {

@@ -16,6 +16,7 @@
 #include "framework/store/store_lock.h"
 #include "parallel/mesh.h"
 #include "parallel/parameter.h"
+#include "parallel/rank_groups.h"
 
 namespace retain::parallel {
 
@@ -52,10 +53,13 @@ class ShardedStore {
   ShardedStore(const std::filesystem::path& root, const Mesh& mesh, Access access,
                const std::string& purpose = "retain",
                framework::FileOperations& operations = framework::FileOperations::system());
+  /// For writing by several groups of one run, each with a mesh over its own ranks: collective over all of them. The run holds
+  /// the store's lock together; rank 0 of each mesh is the author of what its group writes.
+  ShardedStore(const std::filesystem::path& root, const Mesh& mesh, const RankGroups& groups, const std::string& purpose);
   ~ShardedStore();
 
   const framework::Store& store() const { return *store_; }
-  /// Rank 0 of Access::write only (Error(internal) elsewhere): for refs and results.
+  /// Rank 0 of a mesh that writes only (Error(internal) elsewhere): for refs and results.
   const framework::StoreLock& lock() const;
   bool is_author() const { return lock_ != nullptr; }
 

@@ -8,6 +8,7 @@
 #include "framework/base/memory.h"
 #include "framework/base/progress.h"
 #include "framework/report/budget.h"
+#include "framework/store/history.h"
 #include "framework/store/refs.h"
 #include "framework/store/results.h"
 #include "recipes/base_import.h"
@@ -67,21 +68,16 @@ struct Curriculum::Lesson {
   std::vector<const LoadedTask*> replayed;  ///< earlier tasks of the order whose records come in again
 };
 
-struct Curriculum::Taught {
-  std::string stage;
-  framework::Budget budget;
-  std::vector<framework::StudyStep> steps;  ///< that probes looked at
-};
-
-Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh, const framework::Log& log, const std::atomic<bool>& stop)
+Curriculum::Curriculum(const Experiment& experiment, const parallel::RankGroups& groups, const parallel::Mesh& mesh, const framework::Log& log,
+                       const std::atomic<bool>& stop)
     : experiment_(experiment),
+      groups_(groups),
       mesh_(mesh),
       log_(log),
       stop_(stop),
       kit_(experiment.model, mesh, experiment.dtype, label_mode(experiment)),
-      step_log_(mesh.world().rank() == 0 ? experiment.log : std::filesystem::path()),
       memory_before_(framework::anonymous_bytes()) {
-  PictureDigests pictures(mesh.world());
+  PictureDigests pictures(groups.all());
   for (const Recipe& recipe : experiment.recipes)  // refuses a pattern that matches nothing
     select(extended_table(kit_.table(), recipe.method.get()), recipe.groups, recipe.method.get());
   for (const Task& task : experiment.tasks) {
@@ -90,8 +86,9 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::Mesh& mesh,
     tasks_.push_back({task, look_at(std::move(records), kit_, experiment, pictures)});
   }
   measures_ = std::make_unique<StageMeasures>(experiment, kit_, pictures);
-  store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, parallel::ShardedStore::Access::write,
-                                                    "retain run " + experiment.file.string());
+  store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, groups, "retain run " + experiment.file.string());
+  const bool author = store_->is_author();
+  step_log_ = std::make_unique<StepLog>(author ? experiment.log : std::filesystem::path(), author ? &store_->lock() : nullptr);
   for (const Recipe& recipe : experiment.recipes)
     for (const std::string& stage : recipe.method ? recipe.method->stages() : std::vector<std::string>{})
       if (stage != "previous" && stage != "base") store_->resolve(stage);
@@ -126,9 +123,13 @@ std::unique_ptr<framework::StageReader> Curriculum::open_reference(const Recipe&
   return stage == parent ? nullptr : std::make_unique<framework::StageReader>(store_->store(), stage);
 }
 
-void Curriculum::point_branch(const std::string& branch, const std::string& stage) {
+void Curriculum::point_branch(const std::string& branch, const std::string& stage, bool goes_on) {
   if (!store_->is_author()) return;
   const auto ref = framework::find_ref(store_->store(), branch);
+  if (ref && goes_on) {
+    const std::vector<std::string> passed = framework::ancestry(store_->store(), ref->stage);
+    if (std::find(passed.begin(), passed.end(), stage) != passed.end()) return;
+  }
   if (!ref || ref->stage != stage)
     framework::move_ref(store_->store(), store_->lock(), framework::RefKind::branch, branch, stage, "retain run");
 }
@@ -143,27 +144,43 @@ void Curriculum::plan_memory() {
     planned_[recipe.name] = plan_rank(experiment_, kit_.config(), sizes, recipe, mesh_.shape(), place.pipeline, place.tensor).total();
     most = std::max(most, planned_[recipe.name]);
   }
-  require_memory(mesh_.world(), most);
+  require_memory(groups_.all(), most);
 }
 
 bool Curriculum::run() {
   plan_memory();
-  const std::string base = import_base();
-  measures_->probes().prepare(base, *model_, *store_);
-  study_.base = measures_->measure(base, "", "", *model_, *store_);
-  keep_study();
-  bool finished = true;
-  for (const PlannedBranch& branch : branches_of(experiment_)) finished = finished && teach_branch(branch);
+  if (groups_.index() == 0) measures_->probes().prepare(import_base(), *model_, *store_);
+  groups_.all().barrier();
+  if (groups_.index() > 0) measures_->probes().prepare(store_->resolve("base"), *model_, *store_);
+  bool finished = groups_.count() == 1 || teach_side_by_side();
+  if (finished && groups_.index() == 0) {
+    study_.base = measure(store_->resolve("base"), "", "");
+    if (groups_.count() == 1) keep_study();
+    study_.branches.clear();
+    for (const PlannedBranch& branch : branches_of(experiment_))
+      finished = finished && go_through(branch, branch.order->tasks.size(), groups_.count() == 1 ? Walk::teach : Walk::point);
+    if (groups_.count() > 1) keep_study();
+  }
   store_->settle();
+  groups_.all().barrier();
   return finished;
 }
 
-bool Curriculum::teach_branch(const PlannedBranch& branch) {
+framework::StudyPoint Curriculum::measure(const std::string& stage, const std::string& task, const std::string& reading) {
+  const auto [found, fresh] = measured_.try_emplace(stage + "/" + reading);
+  if (fresh) found->second = measures_->measure(stage, task, reading, *model_, *store_);
+  framework::StudyPoint point = found->second;
+  point.task = task;
+  return point;
+}
+
+bool Curriculum::go_through(const PlannedBranch& branch, std::size_t places, Walk walk) {
   const Recipe& recipe = *branch.recipe;
+  quiet_ = walk != Walk::teach;
   std::int64_t trained = 0;
   const parallel::ParameterTable table = extended_table(kit_.table(), recipe.method.get());
   for (const Selected& parameter : select(table, recipe.groups, recipe.method.get())) trained += table.find(parameter.name)->elements();
-  const std::vector<std::string> readings = recipe.method ? recipe.method->readings() : std::vector<std::string>{""};
+  const std::vector<std::string> readings = readings_of(recipe.method.get());
   const std::size_t first_branch = study_.branches.size();
   for (const std::string& reading : readings) {
     const std::string ending = reading.empty() ? "" : " (" + reading + ")";
@@ -174,22 +191,33 @@ bool Curriculum::teach_branch(const PlannedBranch& branch) {
     study_.branches.push_back(std::move(shown));
   }
   std::string stage = store_->resolve("base");
-  for (std::size_t place = 0; place < branch.order->tasks.size(); ++place) {
-    const Lesson lesson = lesson_of(branch, place);
-    const std::optional<Taught> taught = teach(lesson, stage);
+  for (std::size_t place = 0; place < places; ++place) {
+    const std::optional<Taught> taught = pass(branch, place, stage);
     if (!taught) return false;
-    stage = recipe.method ? recipe.method->settle(*store_, mesh_, {store_->resolve("base"), stage, taught->stage}) : taught->stage;
-    if (!store_->is_writing(stage)) point_branch(branch.name, stage);
+    stage = taught->stage;
+    if (walk != Walk::show && !store_->is_writing(stage)) point_branch(branch.name, stage, place + 1 < branch.order->tasks.size());
     for (std::size_t i = 0; i < readings.size(); ++i) {
       framework::StudyBranch& shown = study_.branches[first_branch + i];
-      shown.stages.push_back(measures_->measure(stage, lesson.task.task.name, i == 0 ? "" : readings[i], *model_, *store_));
+      shown.stages.push_back(measure(stage, experiment_.tasks[branch.order->tasks[place]].name, i == 0 ? "" : readings[i]));
       shown.stages.back().steps = taught->steps;
       shown.stages.back().last_step = taught->budget.steps;
       shown.budget = framework::with_stage(shown.budget, taught->budget);
     }
-    keep_study();
+    if (walk == Walk::teach) keep_study();
   }
   return true;
+}
+
+std::optional<Curriculum::Taught> Curriculum::pass(const PlannedBranch& branch, std::size_t place, const std::string& parent) {
+  std::optional<Taught> taught = teach(lesson_of(branch, place), parent);
+  if (taught && branch.recipe->method)
+    taught->stage = branch.recipe->method->settle(*store_, mesh_, {store_->resolve("base"), parent, taught->stage});
+  return taught;
+}
+
+std::string Curriculum::key_of(const PlannedBranch& branch, std::size_t place, const std::string& parent) {
+  if (branch.recipe->method) store_->settle();  // it may read any stage
+  return framework::memo_key("teach", teach_inputs(lesson_of(branch, place), parent, open_reference(*branch.recipe, parent).get()));
 }
 
 Curriculum::Lesson Curriculum::lesson_of(const PlannedBranch& branch, std::size_t place) const {
@@ -245,7 +273,7 @@ Curriculum::Taught Curriculum::remember(const std::string& stage, const Lesson& 
 
 TrainerHooks Curriculum::hooks_of_run() {
   TrainerHooks hooks;
-  hooks.stop_requested = [this] { return stop_.load(); };
+  hooks.stop_requested = [this] { return stop_requested(); };
   hooks.writing = [this] { return store_->busy(); };
   hooks.settle = [this] { store_->settle(); };
   return hooks;
@@ -270,7 +298,7 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   const std::string title = branch + " · " + task.task.name;
   if (committing_ == key) store_->settle();
   if (const auto known = store_->get_stage(key)) {
-    log_.info(title + ": taught before with these inputs, stage " + known->substr(0, 10));
+    if (!quiet_) log_.info(title + ": taught before with these inputs, stage " + known->substr(0, 10));
     store_->settle();  // an earlier stage of this branch, whose move comes first
     StageInspection::clear(*store_, key);  // a stop may have come between the commit and this
     return remember(*known, lesson, key);
@@ -281,6 +309,7 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
   MemoryUse memory{0, planned_[recipe.name]};
+  framework::restart_peak();
   const FeatureUse features_before{model_->features().hits(), model_->features().misses()};
   Trainer* running = nullptr;
   std::int64_t first = 0;
@@ -289,18 +318,18 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   };
   TrainerHooks hooks = hooks_of_run();
   hooks.on_step = [&](const StepRecord& record) {
-    if (mesh_.world().rank() == 0) step_log_.append(record);
+    if (mesh_.world().rank() == 0) step_log_->append(record);
     cut_losses(losses, first, record.step);
     losses.emplace_back(record.loss);
     bar->update(record.step + 1, step_note(record));
     describe_step(record.step + 1);
-    memory.measured = std::max(memory.measured, framework::anonymous_bytes() - memory_before_);
+    memory.measured = framework::peak_anonymous_bytes() - memory_before_;
   };
   hooks.save = [&](std::int64_t) { running->save(*store_, key, {parent}); };
   StageInspection inspection = inspection_of(key, lesson, parent);
   hooks.inspect = [&](std::int64_t steps) {
     const Inspection verdict = inspection.inspect(steps, *running, model);
-    if (running->next_step() < steps && mesh_.world().rank() == 0) step_log_.begin_stage(branch, task.task.name, running->next_step());
+    if (running->next_step() < steps && mesh_.world().rank() == 0) step_log_->begin_stage(branch, task.task.name, running->next_step());
     return verdict;
   };
   std::vector<const SampleSource*> earlier;
@@ -312,8 +341,8 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   announce(lesson, model.table(), trainer.selected());
   if (inspection.resume(trainer)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
   first = trainer.next_step();
-  if (mesh_.world().rank() == 0) step_log_.begin_stage(branch, task.task.name, first);
-  bar = std::make_unique<framework::Progress>(title, trainer.total_steps(), mesh_.world().rank() == 0);
+  if (mesh_.world().rank() == 0) step_log_->begin_stage(branch, task.task.name, first);
+  bar = std::make_unique<framework::Progress>(groups_.count() == 1 ? title : mesh_.world().name() + ": " + title, trainer.total_steps(), mesh_.world().rank() == 0);
   describe_step(first);
   const TrainOutcome outcome = trainer.run();
   cut_losses(losses, first, outcome.next_step);

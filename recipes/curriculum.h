@@ -17,32 +17,57 @@
 #include "recipes/model_kit.h"
 #include "recipes/stage_inspection.h"
 #include "recipes/stage_measures.h"
+#include "recipes/shared_work.h"
 #include "recipes/step_log.h"
 
 namespace retain::recipes {
 
 class Curriculum {
  public:
-  /// Collective over mesh.world(). All arguments outlive this; `stop` set on any rank ends the run at the next step, saved.
+  /// Collective over all groups, of which `mesh` lies over this rank's. All arguments outlive this; `stop` set on any rank ends the run at the next step, saved.
   /// Reads every data file first, so that bad input stops before any work. Throws what ModelKit, ShardedStore, RecordSet and
   /// read_questions throw.
-  Curriculum(const Experiment& experiment, const parallel::Mesh& mesh, const framework::Log& log, const std::atomic<bool>& stop);
+  Curriculum(const Experiment& experiment, const parallel::RankGroups& groups, const parallel::Mesh& mesh, const framework::Log& log,
+             const std::atomic<bool>& stop);
   ~Curriculum();
 
   /// Collective. False when it was asked to stop; then the same run later goes on from there.
   bool run();
-  /// What has been measured so far.
+  /// What has been measured so far, on the ranks of the first group.
   const framework::Study& study() const noexcept { return study_; }
 
  private:
   struct LoadedTask;
   struct Lesson;
-  struct Taught;
+  struct Taught {
+    std::string stage;
+    framework::Budget budget;
+    std::vector<framework::StudyStep> steps;  ///< that probes looked at
+  };
+  /// How a branch is gone through: taught where its stages are not kept; or all are, and they are put into the study alone, or its
+  /// ref is moved along too.
+  enum class Walk { teach, show, point };
 
   std::string import_base();
   /// The stage a recipe's method compares with; null: the one it starts from.
   std::unique_ptr<framework::StageReader> open_reference(const Recipe& recipe, const std::string& parent) const;
-  bool teach_branch(const PlannedBranch& branch);
+  /// The first `places` stages of the branch. False when it was asked to stop.
+  bool go_through(const PlannedBranch& branch, std::size_t places, Walk walk);
+  /// The stage that a branch goes on from and that is measured, taught from `parent` or kept; nullopt: asked to stop.
+  std::optional<Taught> pass(const PlannedBranch& branch, std::size_t place, const std::string& parent);
+  framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading);
+  std::string key_of(const PlannedBranch& branch, std::size_t place, const std::string& parent);
+
+  /// Several groups share the stages out among themselves. False when one was asked to stop.
+  bool teach_side_by_side();
+  bool teach_shared(SharedWork& work, std::size_t index, const StudyStage& stage);
+  /// The kept stages of the branch before `place`, in order; the base first.
+  std::vector<std::string> stages_before(const PlannedBranch& branch, std::size_t place);
+  void await_kept(const std::string& key);
+  /// The study as far as all groups together have measured it.
+  void show_measured(SharedWork& work, const std::vector<PlannedBranch>& branches, const StudyTree& tree);
+  bool stop_requested() const { return work_ ? work_->stop_requested() : stop_.load(); }
+
   /// The task at a place of the branch's order, as the branch teaches it.
   Lesson lesson_of(const PlannedBranch& branch, std::size_t place) const;
   /// What a taught stage is remembered by.
@@ -58,10 +83,12 @@ class Curriculum {
   void plan_memory();
   void announce(const Lesson& lesson, const parallel::ParameterTable& table, const std::vector<Selected>& selected);
   std::string commit(models::Lmm& model, framework::StageDraft draft, const std::string& key, const Lesson& lesson);
-  void point_branch(const std::string& branch, const std::string& stage);
+  /// Moves the branch to the stage; where it `goes_on` from there, only unless it has been there.
+  void point_branch(const std::string& branch, const std::string& stage, bool goes_on = false);
   void keep_study();
 
   const Experiment& experiment_;
+  const parallel::RankGroups& groups_;
   const parallel::Mesh& mesh_;
   const framework::Log& log_;
   const std::atomic<bool>& stop_;
@@ -69,12 +96,15 @@ class Curriculum {
   std::unique_ptr<parallel::ShardedStore> store_;
   std::unique_ptr<StageModel> model_;
   std::unique_ptr<StageMeasures> measures_;
-  StepLog step_log_;
+  std::unique_ptr<StepLog> step_log_;
   std::vector<LoadedTask> tasks_;
   std::int64_t memory_before_;           ///< bytes held before anything was loaded
   std::map<std::string, std::int64_t> planned_;  ///< bytes this rank will need, by recipe
   std::string committing_;               ///< memo key of the stage that is being written
   std::string announced_;                ///< the recipe whose table was printed last
+  SharedWork* work_ = nullptr;           ///< while several groups share it
+  bool quiet_ = false;                   ///< what is kept is not announced
+  std::map<std::string, framework::StudyPoint> measured_;  ///< by stage and reading
   framework::Study study_;
 };
 

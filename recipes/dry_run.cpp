@@ -11,6 +11,7 @@
 #include "models/lmm/table.h"
 #include "models/weights/directory_source.h"
 #include "models/weights/load.h"
+#include "parallel/rank_groups.h"
 #include "recipes/evaluator.h"
 #include "recipes/schedule.h"
 #include "recipes/schedule_plan.h"
@@ -128,7 +129,8 @@ framework::CheckReport check_task_records(const framework::RecordSet& records, O
 json::object dry_run(const Experiment& experiment, parallel::Communicator& world, DryRunDepth depth) {
   if (experiment.model.empty())
     throw Error(ErrorKind::config_invalid, {"model.path is not set", "a model directory", "nothing", "name it in [model] or with --set model.path=DIR"});
-  const parallel::MeshShape shape = parallel::mesh_for(world.size(), experiment.tensor, experiment.pipeline);
+  const int ranks = parallel::group_size(world.size(), experiment.study.concurrent_branches);
+  const parallel::MeshShape shape = parallel::mesh_for(ranks, experiment.tensor, experiment.pipeline);
   const models::LmmConfig config = models::read_config(experiment.model);
   const auto table = models::build_table(config, shape.tensor, models::partition_for(config, shape.pipeline), experiment.dtype);
   const bool everything = depth == DryRunDepth::everything;
@@ -187,7 +189,7 @@ std::string describe_plan(const json::object& plan) {
       out += "  " + line(stage, {"task", "records", "global_batch", "steps", "warmup_steps", "schedule", "learning_rates"});
     for (const json::value& rank : recipe.at("bytes_by_rank").as_array()) out += "  " + line(rank, {"pipeline_stage", "tensor", "weights", "gradients", "optimizer"});
   }
-  out += "study\n" + line(plan.at("study"), {"stages", "distinct"});
+  out += "study\n" + line(plan.at("study"), {"stages", "distinct", "concurrent_branches"});
   for (const json::value& branch : plan.at("study").at("branches").as_array()) out += "  " + line(branch, {"name", "order", "seed"});
   out += "tasks\n";
   for (const json::value& task : plan.at("tasks").as_array()) out += line(task, {"name", "records", "usable", "steps", "global_batch"});

@@ -22,6 +22,16 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMany = std::numeric_limits<std::int32_t>::max();
 
+/// No more groups of ranks than branches.
+void check_concurrency(const ConfigTable& study, const Experiment& e) {
+  const int groups = e.study.concurrent_branches;
+  if (groups == 1 || e.recipes.empty()) return;
+  const std::size_t branches = branches_of(e).size();
+  if (static_cast<std::size_t>(groups) <= branches) return;
+  throw Error(ErrorKind::config_invalid, {study.where("concurrent_branches"), "at most as many as the study has branches: " + std::to_string(branches),
+                                          std::to_string(groups), "lower it; more ranks for each branch then make it quicker"});
+}
+
 /// A path key: relative to the file that names it, unless it came from --set.
 fs::path path_of(const ConfigTable& table, const std::string& key, const fs::path& folder, const std::string& otherwise = "") {
   const fs::path path = table.text(key, otherwise);
@@ -248,7 +258,9 @@ Experiment read_experiment(const fs::path& file, const std::vector<std::string>&
   e.tasks = read_tasks(root, folder, e, files);
   std::vector<std::string> names;
   for (const Task& task : e.tasks) names.push_back(task.name);
-  e.study = read_study(root.table("study"), names);
+  const ConfigTable study = root.table("study");
+  e.study = read_study(study, names);
+  check_concurrency(study, e);
   e.benchmarks = read_benchmarks(root, folder, e, files, extras);
   e.probes = read_probes(root, folder, e.mode == Mode::faithful, names);
   std::vector<std::string> figures, panels;

@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::int64_t kBucketElements = 8 * 1024 * 1024;  // parallel/data_parallel.h
 constexpr std::int64_t kBucketsInFlight = 3;
+// Measured by bench/planner.py: libraries' own blocks, and one part in so many of what a step allocates and frees.
+constexpr std::int64_t kLibraryBytes = 16 * 1024 * 1024;
+constexpr std::int64_t kHolesOneIn = 16;
 
 class Estimate {
  public:
@@ -50,7 +53,9 @@ class Estimate {
     for (std::int64_t layer = layers.begin; layer < layers.end; ++layer) saved += layer_saved(layer, flow);
     if (last) saved += head_saved(flow);
     memory.activations = saved * in_flight();
+    if (micro_batches() == 1) memory.activations = std::max<std::int64_t>(0, saved + head_gradient() - memory.state.gradients);
     memory.working = working_ + largest_gradient() + largest_weight();
+    memory.heap = kLibraryBytes + (memory.state.gradients + memory.activations + memory.working) / kHolesOneIn;
     if (r_.shape.data > 1 && memory.state.trained_elements > 0)
       memory.reduction = 4 * std::min(kBucketElements * kBucketsInFlight, memory.state.trained_elements);
     if (r_.written_in_background) memory.snapshot = snapshot(memory.state);
@@ -75,10 +80,18 @@ class Estimate {
   void hold(std::int64_t bytes) { working_ = std::max(working_, bytes); }
 
   /// 1F1B: a pipeline stage has as many micro-batches in flight as there are pipeline stages from it on.
-  std::int64_t in_flight() const {
+  std::int64_t in_flight() const { return std::min<std::int64_t>(micro_batches(), r_.shape.pipeline - stage_); }
+
+  /// Of one step, on this replica.
+  std::int64_t micro_batches() const {
     const std::int64_t per_rank = std::max<std::int64_t>(1, r_.settings.global_batch / r_.shape.data);
-    const std::int64_t micro_batches = (per_rank + r_.settings.micro_batch - 1) / r_.settings.micro_batch;
-    return std::min<std::int64_t>(micro_batches, r_.shape.pipeline - stage_);
+    return (per_rank + r_.settings.micro_batch - 1) / r_.settings.micro_batch;
+  }
+
+  /// Of the head's weight: it comes while every layer's activations are still held.
+  std::int64_t head_gradient() const {
+    const std::int64_t elements = vocabulary_ * hidden_;
+    return stage_ == r_.shape.pipeline - 1 && trains("language.lm_head.weight") ? elements * element_ : 0;
   }
 
   /// Bytes kept of one decoder layer; `flow`: its input needs a gradient, on return: its output does.

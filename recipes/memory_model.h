@@ -25,15 +25,17 @@ struct BatchSize {
 /// Bytes of one rank, by what they are for. They add up to an upper estimate of its peak over a training step.
 struct RankMemory {
   RankBytes state;                ///< weights, gradients, optimizer
-  std::int64_t activations = 0;   ///< saved for the backward pass, all micro-batches in flight together
+  std::int64_t activations = 0;   ///< saved for the backward pass, all micro-batches in flight together; with one micro-batch a
+                                  ///< step they make room as gradients come, and what they need beyond those is counted
   std::int64_t working = 0;       ///< beside them: the largest layer's intermediate results, or a weight's gradient
   std::int64_t reduction = 0;     ///< buckets of the data-parallel reduction
   std::int64_t pictures = 0;      ///< pixels of the batch under way and of the next one
   std::int64_t features = 0;      ///< of the frozen vision tower, kept in memory
   std::int64_t snapshot = 0;      ///< this rank's part of a stage or checkpoint that is written in the background
+  std::int64_t heap = 0;          ///< holes between blocks of the allocator, and what libraries allocate on first use
   std::int64_t total() const {
     return state.weights + state.gradients + state.optimizer + activations + working + reduction + pictures + features +
-           snapshot;
+           snapshot + heap;
   }
 };
 

@@ -50,6 +50,8 @@ std::vector<Selected> select(const ParameterTable& table, const std::vector<Trai
   return method ? method->select(table) : select(table, groups);
 }
 
+std::vector<std::string> readings_of(const Method* method) { return method ? method->readings() : std::vector<std::string>{""}; }
+
 ParameterTable extended_table(const ParameterTable& table, const Method* method) {
   if (!method) return table;
   std::vector<ParameterSpec> rows = table.rows();

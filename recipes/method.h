@@ -125,6 +125,9 @@ class Method {
 /// What a recipe trains under a method, or without one (null).
 std::vector<Selected> select(const parallel::ParameterTable& table, const std::vector<TrainableGroup>& groups, const Method* method);
 
+/// Ways in which a recipe's model is measured; one nameless where it has no method.
+std::vector<std::string> readings_of(const Method* method);
+
 /// The model's rows, then the method's. Null: the model's alone.
 parallel::ParameterTable extended_table(const parallel::ParameterTable& table, const Method* method);
 

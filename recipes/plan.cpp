@@ -64,6 +64,11 @@ double operations_of_sample(const models::LmmConfig& config, const parallel::Par
          backward_work(config, table, selected, workload).as_selected;
 }
 
+/// Different records of so many that a stage sees.
+std::int64_t records_taught(const TrainSettings& settings, std::int64_t records) {
+  return settings.max_steps > 0 ? std::min(records, settings.max_steps * settings.global_batch) : records;
+}
+
 class Planner {
  public:
   Planner(const Experiment& experiment, const models::LmmConfig& config, const PlanRequest& request, const SampleSizes& sizes)
@@ -105,7 +110,7 @@ class Planner {
     const auto partition = models::partition_for(config_, shape.pipeline);
     const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
     const auto selected = select(table, recipe.groups, recipe.method.get());
-    const std::int64_t features = trains_tower(selected) ? 0 : features_kept();
+    const std::int64_t features = trains_tower(selected) ? 0 : features_kept(shape.data);
     const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features, recipe.method.get(),
                                 experiment_.store_asynchronous};
     for (int stage = 0; stage < shape.pipeline; ++stage)
@@ -124,8 +129,12 @@ class Planner {
     if (request_.bandwidth > 0) *result.seconds += result.message_bytes / request_.bandwidth;
   }
 
-  std::int64_t features_kept() const {
-    const std::int64_t all = sizes_.patches_in_all * config_.vision.hidden * framework::size_of(experiment_.dtype);
+  /// Of the pictures a rank meets: in one epoch every replica has its own part of the records.
+  std::int64_t features_kept(std::int64_t replicas) const {
+    std::int64_t epochs = 1;
+    for (const Task& task : experiment_.tasks) epochs = std::max(epochs, task.settings.epochs);
+    const std::int64_t patches = sizes_.patches_in_all / replicas * std::min(epochs, replicas);
+    const std::int64_t all = patches * config_.vision.hidden * framework::size_of(experiment_.dtype);
     return sizes_.looked_at > 0 ? std::min(experiment_.feature_memory, all) : experiment_.feature_memory;
   }
 
@@ -170,7 +179,7 @@ SampleSizes look_at_tasks(const Experiment& experiment, const models::LmmConfig&
     }
     if (sizes.looked_at > seen)
       patches += static_cast<double>(sizes.mean.patches - patches_seen) / static_cast<double>(sizes.looked_at - seen) *
-                 static_cast<double>(records.size());
+                 static_cast<double>(records_taught(task.settings, records.size()));
   }
   if (sizes.looked_at == 0) throw Error(ErrorKind::data_empty, "no record of the tasks can be used: see `retain run --dry-run`");
   for (const auto member : {&BatchSize::tokens, &BatchSize::answers, &BatchSize::patches, &BatchSize::visual_tokens})

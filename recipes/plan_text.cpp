@@ -26,6 +26,7 @@ constexpr std::array kItems{
     Item{"pictures", [](const RankMemory& m) { return m.pictures; }},
     Item{"features", [](const RankMemory& m) { return m.features; }},
     Item{"snapshot", [](const RankMemory& m) { return m.snapshot; }},
+    Item{"heap", [](const RankMemory& m) { return m.heap; }},
     Item{"total", [](const RankMemory& m) { return m.total(); }},
 };
 

@@ -45,7 +45,8 @@ json::object study_json(const Experiment& experiment) {
     list.push_back(json::object{{"name", branch.name}, {"recipe", branch.recipe->name}, {"order", std::move(order)},
                                 {"seed", branch.seed ? json::value(*branch.seed) : json::value(nullptr)}});
   }
-  return {{"branches", std::move(list)}, {"stages", stages}, {"distinct", distinct_stages(branches)}};
+  return {{"branches", std::move(list)}, {"stages", stages}, {"distinct", tree_of(branches).stages.size()},
+          {"concurrent_branches", experiment.study.concurrent_branches}};
 }
 
 }  // namespace retain::recipes

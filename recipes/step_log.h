@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of a run: JSON lines, one an optimizer step. A resumed run drops the lines past the durable step and appends.
+// The log of a run: JSON lines, one an optimizer step. A resumed run drops the lines past the durable step and appends. Several
+// groups of one run write one file in turns.
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "framework/store/store_lock.h"
 
 namespace retain::recipes {
 
@@ -23,8 +25,8 @@ struct StepRecord {
 
 class StepLog {
  public:
-  /// An empty path logs nothing.
-  explicit StepLog(std::filesystem::path file) : file_(std::move(file)) {}
+  /// An empty path logs nothing. `lock`: this process's, where several write the file; it outlives this.
+  explicit StepLog(std::filesystem::path file, const framework::StoreLock* lock = nullptr) : file_(std::move(file)), lock_(lock) {}
 
   /// The stage (recipe, task) goes on at `first_step`: its lines from that step on are dropped, whole lines of everything else
   /// stay. Throws Error(io).
@@ -33,7 +35,7 @@ class StepLog {
 
  private:
   std::filesystem::path file_;
-  std::ofstream stream_;
+  const framework::StoreLock* lock_;
   std::string recipe_;
   std::string task_;
 };

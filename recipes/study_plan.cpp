@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -114,6 +115,7 @@ StudyPlan read_study(const ConfigTable& study, const std::vector<std::string>& t
       throw Error(ErrorKind::config_invalid, {study.where("seeds"), "whole numbers from 0, each once", std::to_string(seed), "correct the list"});
     plan.seeds.push_back(value);
   }
+  plan.concurrent_branches = static_cast<int>(study.integer("concurrent_branches", 1, 1, 1 << 16));
   return plan;
 }
 
@@ -143,17 +145,23 @@ std::vector<PlannedBranch> branches_of(const Experiment& experiment) {
   return branches;
 }
 
-std::int64_t distinct_stages(const std::vector<PlannedBranch>& branches) {
-  std::set<std::pair<std::string, Positions>> stages;
+StudyTree tree_of(const std::vector<PlannedBranch>& branches) {
+  StudyTree tree;
+  std::map<std::pair<std::string, Positions>, std::size_t> known;
   for (const PlannedBranch& branch : branches) {
     const std::string start = branch.recipe->name + (branch.seed ? "/" + std::to_string(*branch.seed) : "");
     Positions taught;
-    for (const std::size_t task : branch.order->tasks) {
-      taught.push_back(task);
-      stages.emplace(start, taught);
+    std::vector<std::size_t>& path = tree.paths.emplace_back();
+    for (std::size_t place = 0; place < branch.order->tasks.size(); ++place) {
+      taught.push_back(branch.order->tasks[place]);
+      const auto [found, fresh] = known.emplace(std::pair(start, taught), tree.stages.size());
+      if (fresh) tree.stages.push_back({&branch, place, path.empty() ? std::nullopt : std::optional(path.back())});
+      path.push_back(found->second);
     }
   }
-  return static_cast<std::int64_t>(stages.size());
+  for (std::size_t i = tree.stages.size(); i-- > 0;)
+    if (const auto parent = tree.stages[i].parent) tree.stages[*parent].weight += tree.stages[i].weight;
+  return tree;
 }
 
 }  // namespace retain::recipes

@@ -24,9 +24,10 @@ struct TeachingOrder {
 struct StudyPlan {
   std::vector<TeachingOrder> orders;  ///< at least one
   std::vector<std::uint64_t> seeds;   ///< empty: the tasks' own
+  int concurrent_branches = 1;        ///< groups of ranks that teach side by side
 };
 
-/// `[study]`: `seeds`; `orders` = "given", "all", { random = k, seed = s } or lists of task names. Throws Error(config_invalid)
+/// `[study]`: `seeds`, `concurrent_branches`; `orders` = "given", "all", { random = k, seed = s } or lists of task names. Throws Error(config_invalid)
 /// for names of no task or named twice in a list, equal orders, and more orders than there are or than 5040.
 StudyPlan read_study(const framework::ConfigTable& study, const std::vector<std::string>& tasks);
 
@@ -44,7 +45,20 @@ struct PlannedBranch {
 /// branches would have one name.
 std::vector<PlannedBranch> branches_of(const Experiment& experiment);
 
-/// Stages of these branches that differ: branches of one recipe and seed share those before their orders part.
-std::int64_t distinct_stages(const std::vector<PlannedBranch>& branches);
+/// A stage that a study teaches once: branches of one recipe and seed share those before their orders part.
+struct StudyStage {
+  const PlannedBranch* branch = nullptr;  ///< the first that passes here
+  std::size_t place = 0;                  ///< in its order
+  std::optional<std::size_t> parent;      ///< index of the stage before; none: the base
+  std::size_t weight = 1;                 ///< stages that begin here or later on: this one and all that follow
+};
+
+struct StudyTree {
+  std::vector<StudyStage> stages;                ///< parents before what follows them, otherwise as the branches stand
+  std::vector<std::vector<std::size_t>> paths;   ///< by branch: its stages in order
+};
+
+/// Points into `branches`.
+StudyTree tree_of(const std::vector<PlannedBranch>& branches);
 
 }  // namespace retain::recipes

@@ -4,16 +4,23 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <utility>
+
 namespace retain::framework {
 
-Log::Log(int rank, int ranks, bool quiet)
+Log::Log(int rank, bool quiet, bool speaks, const std::string& label, std::string prefix)
     : rank_(rank),
-      prefix_(ranks > 1 ? "rank " + std::to_string(rank) + ": " : ""),
+      quiet_(quiet),
+      prefix_(std::move(prefix)),
       logger_(std::make_unique<spdlog::logger>("retain", std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
-  logger_->set_pattern("%H:%M:%S retain: %v");
-  logger_->set_level(quiet || rank != 0 ? spdlog::level::warn : spdlog::level::info);
+  logger_->set_pattern("%H:%M:%S retain: " + (label.empty() ? "" : label + ": ") + "%v");
+  logger_->set_level(quiet || !speaks ? spdlog::level::warn : spdlog::level::info);
   logger_->flush_on(spdlog::level::info);
 }
+
+Log::Log(int rank, int ranks, bool quiet) : Log(rank, quiet, rank == 0, "", ranks > 1 ? "rank " + std::to_string(rank) + ": " : "") {}
+
+Log::Log(const Log& whole, const std::string& label, bool speaks) : Log(whole.rank_, whole.quiet_, speaks, label, whole.prefix_) {}
 
 Log::~Log() = default;
 

@@ -14,6 +14,9 @@ class Log {
  public:
   /// `rank` of `ranks`; `quiet` keeps warnings and errors only.
   Log(int rank, int ranks, bool quiet = false);
+  /// As `whole`, for one of several groups of ranks that work side by side: `label` begins every message, and the rank for
+  /// which `speaks` is true speaks for the group.
+  Log(const Log& whole, const std::string& label, bool speaks);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -24,8 +27,11 @@ class Log {
   int rank() const noexcept { return rank_; }
 
  private:
+  Log(int rank, bool quiet, bool speaks, const std::string& label, std::string prefix);
+
   int rank_;
-  std::string prefix_;
+  bool quiet_;
+  std::string prefix_;  ///< of warnings and errors
   std::unique_ptr<spdlog::logger> logger_;
 };
 

@@ -48,12 +48,22 @@ std::int64_t anonymous_bytes() {
   return field_of("/proc/self/status", "RssAnon", 0);
 }
 
+std::int64_t peak_anonymous_bytes() {
+  constexpr const char* kStatus = "/proc/self/status";
+  const std::int64_t mapped = field_of(kStatus, "RssFile", 0) + field_of(kStatus, "RssShmem", 0);
+  return std::max(anonymous_bytes(), field_of(kStatus, "VmHWM", 0) - mapped);
+}
+
+void restart_peak() {
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
+
 std::int64_t available_bytes() {
   return std::min(field_of("/proc/meminfo", "MemAvailable", kUnknown), group_leaves());
 }
 
 void keep_freed_pages() {
-  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
   mallopt(M_TOP_PAD, 64 << 20);
   mallopt(M_ARENA_MAX, 1);

@@ -63,7 +63,7 @@ std::string in_short(const std::vector<Finding>& findings) {
     for (std::size_t i = 0; i < findings.size(); ++i) {
       if (findings[i].verdict != verdict) continue;
       if (lines.empty() || i == 0 || findings[i - 1].claim != findings[i].claim || findings[i - 1].verdict != verdict) lines.push_back("- " + findings[i].claim);
-      if (!findings[i].where.empty()) lines.back() += (lines.back().find(": ") == std::string::npos ? ": " : "; ") + findings[i].where;
+      if (!findings[i].where.empty()) lines.back() += (lines.back().find(" – ") == std::string::npos ? " – " : "; ") + findings[i].where;
     }
     if (lines.empty()) continue;
     text += std::string("**") + heading + "**\n\n";

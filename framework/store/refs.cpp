@@ -127,6 +127,7 @@ void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std
   require_plain_name(name, kind == RefKind::branch ? "branch" : "tag");
   if (!store.has_stage(stage))
     throw Error(ErrorKind::store_unknown_stage, store.root().string() + " has no stage " + stage);
+  const StoreTurn turn(lock);
   std::string from;
   if (exists(store, kind, name)) {
     if (kind == RefKind::tag)
@@ -152,6 +153,7 @@ void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const s
   require_plain_name(name, kind == RefKind::branch ? "branch" : "tag");
   if (!exists(store, kind, name))
     throw Error(ErrorKind::store_unknown_stage, "there is no " + std::string(name_of(kind)) + " " + name);
+  const StoreTurn turn(lock);
   append(store, {time_text(), kind, name, read_target(store, kind, name), "", why});
   store.operations().remove(folder_of(store, kind) / name);
   store.operations().sync_directory(folder_of(store, kind));

@@ -4,17 +4,36 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "framework/base/json.h"
+#include "framework/store/byte_locks.h"
 #include "framework/store/clock.h"
+#include "framework/store/digest.h"
 
 namespace retain::framework {
 namespace {
 
 constexpr std::uint64_t kLongestNote = 4096;
+
+// Who holds which bytes of the file `lock`. A new run asks for all of them, so any one keeps it out.
+constexpr ByteRange kAll{0, 0};
+constexpr ByteRange kMembers{1, 0};  // the first process keeps byte 0; member n holds byte n
+constexpr int kMostMembers = 1 << 16;
+constexpr ByteRange kTurn{std::int64_t{1} << 17, 1};
+constexpr std::int64_t kFirstMark = std::int64_t{1} << 20;
+constexpr std::int64_t kMarks = std::int64_t{1} << 61;
+
+constexpr std::chrono::minutes kLongestTurn{10};
+
+/// Two names meet on one byte once in 2^61 pairs.
+ByteRange place_of(const std::string& mark) {
+  const std::uint64_t number = digest_of(std::string_view(mark)).low;
+  return {kFirstMark + static_cast<std::int64_t>(number % static_cast<std::uint64_t>(kMarks)), 1};
+}
 
 std::string host_name() {
   char name[256] = {};
@@ -37,22 +56,14 @@ std::string holder(const File& file) {
 
 }  // namespace
 
-StoreLock::StoreLock(const Store& store, const std::string& purpose)
-    : root_(store.root()), file_(store.operations(), store.root() / "lock", O_RDWR | O_CREAT) {
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  // The lock belongs to the open file, not to the process: two locks in one process exclude each other as well.
-  if (::fcntl(file_.descriptor(), F_OFD_SETLK, &whole) != 0) {
-    const int code = errno;
-    if (code == EAGAIN || code == EACCES)
-      throw Error(ErrorKind::store_locked,
-                  {"store " + root_.string() + " is locked by another run", "one writer at a time", holder(file_),
-                   "wait until it has ended or end it; reading needs no lock"});
-    throw Error(ErrorKind::io,
-                {"cannot lock store " + root_.string(), "a file system with POSIX locks", std::strerror(code),
-                 "mount it with locks (Lustre: -o flock), or name a store elsewhere"});
-  }
+StoreLock::StoreLock(const Store& store, Sharing sharing)
+    : root_(store.root()), file_(store.operations(), store.root() / "lock", O_RDWR | O_CREAT), shared_(sharing == Sharing::shared) {}
+
+StoreLock::StoreLock(const Store& store, const std::string& purpose) : StoreLock(store, Sharing::alone) {
+  if (!lock_bytes(file_, kAll))
+    throw Error(ErrorKind::store_locked,
+                {"store " + root_.string() + " is locked by another run", "one writer at a time", holder(file_),
+                 "wait until it has ended or end it; reading needs no lock"});
   json::object note;
   note["process"] = static_cast<std::int64_t>(::getpid());
   note["host"] = host_name();
@@ -62,11 +73,61 @@ StoreLock::StoreLock(const Store& store, const std::string& purpose)
   file_.write(as_bytes(json::serialize(note) + "\n"), 0);
 }
 
+StoreLock StoreLock::join(const Store& store, int member) {
+  if (member < 1 || member >= kMostMembers)
+    throw Error(ErrorKind::internal, "a run has members 1 to " + std::to_string(kMostMembers - 1));
+  StoreLock lock(store, Sharing::shared);
+  if (!lock_bytes(lock.file_, {member, 1}))
+    throw Error(ErrorKind::store_locked,
+                {"store " + lock.root_.string() + " lets nobody join", "a run that has admitted member " + std::to_string(member),
+                 holder(lock.file_), {}});
+  return lock;
+}
+
 StoreLock::~StoreLock() = default;
+
+void StoreLock::admit() {
+  unlock_bytes(file_, kMembers);
+  shared_ = true;
+}
 
 void StoreLock::check(const Store& store) const {
   if (root_ != store.root())
     throw Error(ErrorKind::internal, "the lock of " + root_.string() + " was used on " + store.root().string());
+}
+
+StoreTurn::StoreTurn(const StoreLock& lock) : lock_(lock) {
+  if (!lock.shared_) return;
+  const auto end = std::chrono::steady_clock::now() + kLongestTurn;
+  for (std::chrono::microseconds rest{100}; !lock_bytes(lock.file_, kTurn); rest = std::min(2 * rest, std::chrono::microseconds{10000})) {
+    if (std::chrono::steady_clock::now() > end)
+      throw Error(ErrorKind::store_locked, {"another group of this run keeps its turn on store " + lock.root_.string(),
+                                            "a turn of at most ten minutes", {}, "see what its ranks do, and whether the disk answers"});
+    std::this_thread::sleep_for(rest);
+  }
+}
+
+StoreTurn::~StoreTurn() {
+  if (!lock_.shared_) return;
+  try {
+    unlock_bytes(lock_.file_, kTurn);
+  } catch (const Error&) {
+    // The kernel lets go of it with the process.
+  }
+}
+
+bool RunMarks::take(const std::string& name) {
+  if (!lock_bytes(lock_.file_, place_of(name))) return false;
+  own_.insert(name);
+  return true;
+}
+
+void RunMarks::give_back(const std::string& name) {
+  if (own_.erase(name) > 0) unlock_bytes(lock_.file_, place_of(name));
+}
+
+bool RunMarks::is_taken(const std::string& name) const {
+  return own_.contains(name) || are_locked_elsewhere(lock_.file_, place_of(name));
 }
 
 }  // namespace retain::framework

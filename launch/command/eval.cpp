@@ -75,8 +75,7 @@ std::vector<Point> open_points(const Options& options, const recipes::Experiment
 void measure(const Session& session, const Options& options, const recipes::Experiment& experiment, const recipes::ModelKit& kit, const Point& point) {
   models::FeatureCache features({.memory_bytes = experiment.feature_memory, .folder = {}, .folder_bytes = 0});
   const auto model = kit.load_and_tell(*point.weights, {.features = &features}, true, session.log(), {point.method.get(), 0, ""});
-  const std::vector<std::string> readings = point.method ? point.method->readings() : std::vector<std::string>{""};
-  for (const std::string& reading : readings)
+  for (const std::string& reading : recipes::readings_of(point.method.get()))
     for (const recipes::Benchmark& benchmark : experiment.benchmarks) {
       if (point.method) point.method->read_as(*model, reading);
       const recipes::Evaluation evaluation =

@@ -5,6 +5,7 @@
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 #include "launch/command/commands.h"
+#include "parallel/rank_groups.h"
 #include "recipes/plan.h"
 
 namespace retain::launch {
@@ -20,6 +21,7 @@ struct Options {
 int plan(const Session& session, Options& options) {
   const recipes::Experiment experiment = recipes::read_experiment(options.file, options.set, session.extras());
   if (!session.is_root()) return 0;
+  options.request.ranks = parallel::group_size(options.request.ranks, experiment.study.concurrent_branches);
   recipes::SampleSizes& assumed = options.request.assumed;
   assumed.largest = assumed.mean;
   const recipes::Plan made = recipes::make_plan(experiment, options.request);

@@ -6,6 +6,7 @@
 #include "framework/base/json.h"
 #include "launch/command/commands.h"
 #include "parallel/mesh.h"
+#include "parallel/rank_groups.h"
 #include "recipes/curriculum.h"
 #include "recipes/dry_run.h"
 #include "recipes/trainable_table.h"
@@ -48,8 +49,11 @@ int run(const Session& session, const Options& options) {
   if (!options.log.empty()) experiment.log = options.log;
   if (options.dry) return plan_only(session, experiment, options);
   require_parts(experiment);
-  const parallel::Mesh mesh(session.world(), parallel::mesh_for(session.world()->size(), experiment.tensor, experiment.pipeline));
-  recipes::Curriculum curriculum(experiment, mesh, session.log(), session.stop());
+  const parallel::RankGroups groups(session.world(), experiment.study.concurrent_branches);
+  const parallel::Mesh mesh(groups.own(), parallel::mesh_for(groups.own()->size(), experiment.tensor, experiment.pipeline));
+  const std::string label = groups.count() == 1 ? "" : groups.own()->name();
+  const framework::Log log(session.log(), label, groups.own()->rank() == 0);
+  recipes::Curriculum curriculum(experiment, groups, mesh, log, session.stop());
   const bool finished = curriculum.run();
   if (session.is_root() && (!experiment.benchmarks.empty() || !experiment.probes.empty()))
     std::cout << framework::measures_table(curriculum.study());

@@ -28,6 +28,11 @@ namespace {
 using framework::Error;
 using framework::ErrorKind;
 
+/// Before the activity of a part of the world.
+std::string prefix_of(const std::string& group) {
+  return group == "world" ? std::string() : group + ": ";
+}
+
 /// What all groups of one world share.
 struct World {
   WatchdogSettings settings;
@@ -145,7 +150,11 @@ class MpiCommunicator final : public Communicator {
       group->world_ranks.push_back(world_rank(member));
     }
     check_mpi(MPI_Comm_split(group_->messages.get(), color, group->rank, group->messages.out()), "MPI_Comm_split");
-    if (group->size() == 1) return make_self_communicator(group->name, group->world_ranks.front());
+    if (group->size() == 1)
+      return make_self_communicator(group->name, group->world_ranks.front(),
+                                    [world = world_, who = prefix_of(group->name)](std::string_view text) {
+                                      world->board->describe(who + std::string(text));
+                                    });
     check_mpi(MPI_Comm_set_errhandler(group->messages.get(), MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     group->channel = make_channel(*world_, *group);
     return std::make_unique<MpiCommunicator>(world_, std::move(group));
@@ -177,7 +186,9 @@ class MpiCommunicator final : public Communicator {
     return {static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.numel())};
   }
 
-  void describe_activity(std::string_view text) override { world_->board->describe(text); }
+  void describe_activity(std::string_view text) override {
+    world_->board->describe(prefix_of(name()) + std::string(text));
+  }
 
  private:
   /// Members with this color, ordered by key, then rank.

@@ -160,7 +160,9 @@ class NcclCommunicator final : public Communicator {
 
   std::unique_ptr<Communicator> split(int color, int key, std::string name) override {
     std::shared_ptr<Communicator> control = control_->split(color, key, std::move(name));
-    if (control->size() == 1) return make_self_communicator(control->name(), control->world_rank(0));
+    if (control->size() == 1)
+      return make_self_communicator(control->name(), control->world_rank(0),
+                                    [control](std::string_view text) { control->describe_activity(text); });
     return std::make_unique<NcclCommunicator>(std::move(control), settings_);
   }
 

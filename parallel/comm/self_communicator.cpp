@@ -19,7 +19,8 @@ class FinishedWork final : public Work {
 
 class SelfCommunicator final : public Communicator {
  public:
-  SelfCommunicator(std::string name, int world_rank) : Communicator(0, 1, std::move(name), {world_rank}) {}
+  SelfCommunicator(std::string name, int world_rank, std::function<void(std::string_view)> describe)
+      : Communicator(0, 1, std::move(name), {world_rank}), describe_(std::move(describe)) {}
 
   void all_reduce(at::Tensor&, ReduceOp) override {}
   std::unique_ptr<Work> all_reduce_async(at::Tensor, ReduceOp) override { return std::make_unique<FinishedWork>(); }
@@ -30,12 +31,15 @@ class SelfCommunicator final : public Communicator {
   std::unique_ptr<Work> send_async(at::Tensor, int to, int) override { return no_peer(to); }
   std::unique_ptr<Work> receive_async(at::Tensor, int from, int) override { return no_peer(from); }
   std::unique_ptr<Communicator> split(int, int, std::string name) override {
-    return make_self_communicator(std::move(name), world_rank(0));
+    return make_self_communicator(std::move(name), world_rank(0), describe_);
   }
   std::vector<std::string> gather_text(const std::string& text) override { return {text}; }
   std::string broadcast_text(std::string text, int root) override {
     check_member(root);
     return text;
+  }
+  void describe_activity(std::string_view text) override {
+    if (describe_) describe_(text);
   }
 
  private:
@@ -64,12 +68,15 @@ class SelfCommunicator final : public Communicator {
                 {"a message in group '" + name() + "', which has one rank", "a peer",
                  "member " + std::to_string(member), "send only where the group has more than one rank"});
   }
+
+  std::function<void(std::string_view)> describe_;
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_self_communicator(std::string name, int world_rank) {
-  return std::make_unique<SelfCommunicator>(std::move(name), world_rank);
+std::unique_ptr<Communicator> make_self_communicator(std::string name, int world_rank,
+                                                     std::function<void(std::string_view)> describe) {
+  return std::make_unique<SelfCommunicator>(std::move(name), world_rank, std::move(describe));
 }
 
 }  // namespace retain::parallel

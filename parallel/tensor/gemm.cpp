@@ -4,6 +4,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/List.h>
 
+#include <cstdlib>
+
 namespace retain::parallel {
 namespace {
 
@@ -57,6 +59,12 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 };
 
 }  // namespace
+
+void limit_kept_products() {
+  constexpr int kKeepSet = 0;  // what the user has set already
+  ::setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", kKeepSet);  // oneDNN's compiled products
+  ::setenv("LRU_CACHE_CAPACITY", "64", kKeepSet);               // their descriptions, which torch keeps beside them
+}
 
 at::Tensor multiply_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& bias_N) {
   const at::AutoDispatchBelowADInplaceOrView below_autograd;

@@ -11,6 +11,12 @@ namespace retain::parallel {
 /// `bias_N` may be undefined.
 at::Tensor multiply_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& bias_N);
 
+/// For each shape of product torch keeps a description and oneDNN what it made of it, a quarter of a megabyte each and 1,024 of
+/// either; the lengths of batches go on differing for as long as a run does. Has both keep the latest few alone: a step's layers
+/// share them, and little else is asked for again. ONEDNN_PRIMITIVE_CACHE_CAPACITY and LRU_CACHE_CAPACITY stay as the user has set
+/// them. To be called before the first product and before threads start.
+void limit_kept_products();
+
 /// y_TO = x_TI · weight_OIᵀ (+ bias_O), with a gradient for whatever requires one and nothing else computed or kept: the
 /// input is saved only when the weight is trained, the weight only when the input needs a gradient.
 /// x may have any leading dimensions; `bias_O` may be undefined.

@@ -12,8 +12,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/random.h"
-#include "parallel/pipeline/runner.h"
-#include "recipes/lmm_stage.h"
+#include "recipes/hidden_pass.h"
 #include "recipes/methods/lora_layer.h"
 #include "recipes/methods/peft_files.h"
 
@@ -57,37 +56,16 @@ void share(ParameterSpec& row, std::size_t tensor_ranks) {
   row.cuts.assign(tensor_ranks, Range{0, row.shape[0]});
 }
 
-/// This rank's columns of the logits at the answer rows of every micro-batch, on the last pipeline stage.
-class LogitsPass final : public parallel::PipelineComputation {
- public:
-  LogitsPass(models::Lmm& model, std::span<const models::MicroBatch> batches) : stage_(model, batches, untrained_), model_(model), batches_(batches) {}
-
-  std::vector<at::Tensor> run() {
-    const at::NoGradGuard no_gradient;
-    logits_.assign(batches_.size(), {});
-    parallel::PipelineRunner(model_.mesh().pipeline()).evaluate(*this);
-    return std::move(logits_);
-  }
-
-  int micro_batches() const override { return stage_.micro_batches(); }
-  std::vector<std::int64_t> activation_shape(int m) const override { return stage_.activation_shape(m); }
-  at::ScalarType activation_type() const override { return stage_.activation_type(); }
-  bool trains(int /*pipeline_stage*/, int /*m*/) const override { return false; }
-  at::Tensor forward(int m, const at::Tensor& input_TH) override {
-    const auto i = static_cast<std::size_t>(m);
-    const at::Tensor hidden_TH = model_.forward(batches_[i], input_TH);
-    if (!model_.mesh().is_last_pipeline_stage()) return hidden_TH;
-    logits_[i] = model_.local_logits(hidden_TH, batches_[i].answer_rows_A).to(at::kFloat);
-    return at::zeros({}, at::kFloat);
-  }
-
- private:
-  StageTraining untrained_;
-  LmmStage stage_;
-  models::Lmm& model_;
-  std::span<const models::MicroBatch> batches_;
-  std::vector<at::Tensor> logits_;  ///< [K,V]
-};
+/// This rank's columns [K,V] of the logits at the answer rows of every micro-batch; undefined before the last pipeline stage.
+std::vector<at::Tensor> answer_logits(models::Lmm& model, std::span<const models::MicroBatch> batches) {
+  const at::NoGradGuard no_gradient;
+  std::vector<at::Tensor> rows_K;
+  for (const models::MicroBatch& batch : batches) rows_K.push_back(batch.answer_rows_A);
+  std::vector<at::Tensor> logits_KV = hidden_at(model, batches, rows_K);
+  for (at::Tensor& one : logits_KV)
+    if (one.defined()) one = model.local_logits(one, at::arange(one.size(0), at::kLong)).to(at::kFloat);
+  return logits_KV;
+}
 
 class LoraRun final : public MethodRun {
  public:
@@ -105,9 +83,9 @@ class LoraRun final : public MethodRun {
 
   json::object finish(std::span<const models::MicroBatch> batches) override {
     if (!settings_.merge) return {};
-    const std::vector<at::Tensor> before = LogitsPass(model_, batches).run();
+    const std::vector<at::Tensor> before = answer_logits(model_, batches);
     const std::int64_t merged = merge();
-    const std::vector<at::Tensor> after = LogitsPass(model_, batches).run();
+    const std::vector<at::Tensor> after = answer_logits(model_, batches);
     at::Tensor largest_2 = at::zeros({2}, at::kDouble);
     for (std::size_t i = 0; i < before.size(); ++i) {
       if (!before[i].defined() || before[i].numel() == 0) continue;

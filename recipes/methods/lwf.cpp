@@ -9,9 +9,8 @@
 #include <utility>
 
 #include "framework/base/random.h"
-#include "parallel/pipeline/runner.h"
 #include "parallel/tensor/vocab_distillation.h"
-#include "recipes/lmm_stage.h"
+#include "recipes/hidden_pass.h"
 #include "recipes/reference_weights.h"
 
 namespace retain::recipes {
@@ -41,41 +40,12 @@ ComparedRows released_of(const models::MicroBatch& batch, std::int64_t vocabular
   return {at::tensor(rows, at::kLong), at::tensor(weights, at::kFloat)};
 }
 
-/// The teacher as the pipeline runner sees it: hidden states at the compared rows, no loss.
-class TeacherPass final : public parallel::PipelineComputation {
- public:
-  TeacherPass(models::Lmm& teacher, std::span<const models::MicroBatch> batches, const std::vector<ComparedRows>& compared,
-              std::vector<at::Tensor>& hidden)
-      : stage_(teacher, batches, untrained_), teacher_(teacher), batches_(batches), compared_(compared), hidden_(hidden) {}
-
-  int micro_batches() const override { return stage_.micro_batches(); }
-  std::vector<std::int64_t> activation_shape(int m) const override { return stage_.activation_shape(m); }
-  at::ScalarType activation_type() const override { return stage_.activation_type(); }
-  bool trains(int /*pipeline_stage*/, int /*m*/) const override { return false; }
-  at::Tensor forward(int m, const at::Tensor& input_TH) override {
-    const auto i = static_cast<std::size_t>(m);
-    const at::Tensor hidden_TH = teacher_.forward(batches_[i], input_TH);
-    if (!teacher_.mesh().is_last_pipeline_stage()) return hidden_TH;
-    hidden_[i] = hidden_TH.index_select(0, compared_[i].rows_K.to(hidden_TH.device()));
-    return at::zeros({}, at::kFloat);
-  }
-
- private:
-  StageTraining untrained_;
-  LmmStage stage_;
-  models::Lmm& teacher_;
-  std::span<const models::MicroBatch> batches_;
-  const std::vector<ComparedRows>& compared_;
-  std::vector<at::Tensor>& hidden_;
-};
-
 class LwfRun final : public MethodRun {
  public:
   LwfRun(const MethodStart& start, double lambda, double temperature, Lwf::Positions positions)
       : student_(start.model),
         teacher_(start.model.config(), start.model.mesh(), start.model.partition(), start.model.table(), reference_weights(start),
                  {.recompute_activations = false, .features = start.model.options().features}),
-        runner_(start.model.mesh().pipeline()),
         seed_(start.settings.seed),
         lambda_(lambda),
         temperature_(temperature),
@@ -86,9 +56,9 @@ class LwfRun final : public MethodRun {
     for (const models::MicroBatch& batch : batches)
       compared_.push_back(positions_ == Lwf::Positions::answers ? ComparedRows{batch.answer_rows_A, batch.weights_A}
                                                                 : released_of(batch, student_.config().text.vocabulary, seed_));
-    hidden_.assign(batches.size(), {});
-    TeacherPass pass(teacher_, batches, compared_, hidden_);
-    runner_.evaluate(pass);
+    std::vector<at::Tensor> rows_K;
+    for (const ComparedRows& compared : compared_) rows_K.push_back(compared.rows_K);
+    hidden_ = hidden_at(teacher_, batches, rows_K);
   }
 
   at::Tensor loss_term(std::size_t m, const models::MicroBatch& /*batch*/, const at::Tensor& hidden_TH) override {
@@ -107,7 +77,6 @@ class LwfRun final : public MethodRun {
  private:
   models::Lmm& student_;
   models::Lmm teacher_;
-  parallel::PipelineRunner runner_;
   std::uint64_t seed_;
   double lambda_, temperature_;
   Lwf::Positions positions_;

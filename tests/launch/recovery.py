@@ -180,10 +180,12 @@ class Campaign:
         process = subprocess.Popen(arguments, env=harness.ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait_for_the_moment(process, name)
         ranks = harness.ranks_of(process.pid) if name == "run" else [process.pid]
-        if process.poll() is None and ranks:
+        while not ranks and process.poll() is None:  # mpirun has not started them yet
+            ranks = harness.ranks_of(process.pid)
+        if process.poll() is None:
             os.kill(self.rng.choice(ranks), signal.SIGKILL)
         start = time.monotonic()
-        process.wait(timeout=60)
+        process.wait(timeout=600)
         waited = time.monotonic() - start
         self.slowest = max(self.slowest, waited)
         where = f"kill {self.kills.total() + 1} ({name})"
@@ -211,6 +213,8 @@ class Campaign:
             if self.strike(name):
                 self.kills[name] += 1
                 self.writing += self.target.is_writing()
+                if self.kills.total() % 25 == 0:
+                    print(f"{self.kills.total()} of {KILLS} kills, {len(self.report.failures)} failures", flush=True)
             elif name == "run" and self.rng.random() < 0.5:
                 shutil.rmtree(self.target.path)  # begin again
             if self.kills.total() == KILLS:

@@ -10,7 +10,7 @@
 #include "recipes/methods/registry.h"
 #include "recipes/trainer.h"
 #include "tests/recipes/tiny_lmm.h"
-#include "tests/support/scratch.h"
+#include "tests/support/shared_scratch.h"
 
 namespace retain::recipes {
 namespace {
@@ -72,23 +72,6 @@ struct Lesson {
   std::optional<Trainer> trainer;
 };
 
-struct SharedScratch {
-  explicit SharedScratch(parallel::Communicator& world) {
-    if (world.rank() == 0) scratch.emplace();
-    path = world.broadcast_text(scratch ? scratch->path().string() : "", 0);
-  }
-  std::optional<tests::Scratch> scratch;
-  std::filesystem::path path;
-};
-
-double difference(models::Lmm& a, models::Lmm& b) {
-  double largest = 0;
-  for (const parallel::Parameter& parameter : a.parameters().all())
-    if (parameter.value.numel() > 0)
-      largest = std::max(largest, (parameter.value.detach() - b.parameters().at(parameter.spec.name).detach()).abs().max().item<double>());
-  return largest;
-}
-
 void stop_early(const Mesh& mesh, const std::filesystem::path& path, const Taught& taught, bool zero) {
   ShardedStore store(path, mesh, ShardedStore::Access::write);
   Lesson first(mesh, taught, zero);
@@ -103,7 +86,7 @@ TEST(MethodResume, BitForBitOnTheSameMesh) {
     for (const Taught& taught : kTaught) {
       const Mesh mesh(world, shape);
       const std::string what = to_string(shape) + " " + taught.method;
-      const SharedScratch scratch(*world);
+      const tests::SharedScratch scratch(*world);
       const bool zero = shape.data > 1;
       Lesson whole(mesh, taught, zero);
       EXPECT_TRUE(whole.trainer->run().finished);
@@ -114,7 +97,7 @@ TEST(MethodResume, BitForBitOnTheSameMesh) {
       EXPECT_TRUE(second.trainer->run().finished);
       ASSERT_EQ(second.losses.size() + kStop, whole.losses.size());
       for (std::size_t s = 0; s < second.losses.size(); ++s) EXPECT_EQ(second.losses[s], whole.losses[s + kStop]) << what << " step " << s;
-      EXPECT_EQ(difference(*whole.model, *second.model), 0) << what;
+      EXPECT_EQ(testing::difference(*whole.model, *second.model), 0) << what;
     }
 }
 
@@ -122,7 +105,7 @@ TEST(MethodResume, OnAnotherMesh) {
   const auto world = parallel::open_world();
   if (world->size() != 2) GTEST_SKIP() << "needs two ranks";
   for (const Taught& taught : kTaught) {
-    const SharedScratch scratch(*world);
+    const tests::SharedScratch scratch(*world);
     stop_early(Mesh(world, {2, 1, 1}), scratch.path / "store", taught, true);
     const Mesh mesh(world, {1, 1, 2});
     Lesson whole(mesh, taught, false);
@@ -133,7 +116,7 @@ TEST(MethodResume, OnAnotherMesh) {
     second.trainer->run();
     for (std::size_t s = 0; s < second.losses.size(); ++s)
       EXPECT_NEAR(second.losses[s], whole.losses[s + kStop], 1e-5 * whole.losses[s + kStop]) << taught.method;
-    EXPECT_LT(difference(*whole.model, *second.model), 1e-5) << taught.method;
+    EXPECT_LT(testing::difference(*whole.model, *second.model), 1e-5) << taught.method;
   }
 }
 

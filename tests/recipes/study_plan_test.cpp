@@ -69,14 +69,14 @@ TEST(StudyPlan, BranchesAreNamedByWhatVaries) {
   EXPECT_EQ(branches[0].name, "x");
   EXPECT_EQ(branches[0].settings(experiment.tasks[0]).seed, 9U);
   EXPECT_EQ(branches[1].settings(experiment.tasks[0]).global_batch, 4);
-  EXPECT_EQ(distinct_stages(branches), 6);
+  EXPECT_EQ(tree_of(branches).stages.size(), 6U);
 
   experiment.study = plan_of("orders = [[\"a\", \"b\", \"c\"], [\"a\", \"c\", \"b\"]]\nseeds = [5, 6]");
   branches = branches_of(experiment);
   ASSERT_EQ(branches.size(), 8U);
   EXPECT_EQ(branches[3].name, "x.1-3-2.s6");
   EXPECT_EQ(branches[3].settings(experiment.tasks[0]).seed, 6U);
-  EXPECT_EQ(distinct_stages(branches), 4 * 5);
+  EXPECT_EQ(tree_of(branches).stages.size(), 4U * 5);
 
   experiment.recipes[1].name = "x.given.s5";
   experiment.study = plan_of("orders = [[\"a\"], [\"b\"]]");
@@ -86,6 +86,42 @@ TEST(StudyPlan, BranchesAreNamedByWhatVaries) {
   experiment.study.orders = {{"1", {0}}};
   experiment.study.seeds.clear();
   EXPECT_NO_THROW(branches_of(experiment));
+}
+
+TEST(StudyPlan, StagesAreATreeOfWhatIsShared) {
+  Experiment experiment;
+  experiment.recipes = {{"x", {}}, {"y", {}}};
+  experiment.tasks.resize(3);
+  experiment.study = plan_of("orders = [[\"a\", \"b\", \"c\"], [\"a\", \"c\"], [\"a\"]]");
+  const auto branches = branches_of(experiment);
+  const StudyTree tree = tree_of(branches);
+  const std::vector<StudyStage>& stages = tree.stages;
+  ASSERT_EQ(stages.size(), 8U);  // of either recipe a, ab, abc, ac
+  const std::vector<std::optional<std::size_t>> parents{std::nullopt, 0, 1, 0};
+  const std::vector<std::size_t> weights{4, 2, 1, 1}, places{0, 1, 2, 1};
+  for (std::size_t i = 0; i < 8; ++i) {
+    const std::size_t first = i < 4 ? 0 : 4;
+    EXPECT_EQ(stages[i].parent, parents[i - first] ? std::optional(first + *parents[i - first]) : std::nullopt) << i;
+    EXPECT_EQ(stages[i].weight, weights[i - first]) << i;
+    EXPECT_EQ(stages[i].place, places[i - first]) << i;
+    EXPECT_EQ(stages[i].branch, &branches[(i < 4 ? 0 : 3) + (i - first == 3 ? 1 : 0)]) << i;
+  }
+  EXPECT_EQ(tree.paths, (std::vector<std::vector<std::size_t>>{{0, 1, 2}, {0, 3}, {0}, {4, 5, 6}, {4, 7}, {4}}));
+}
+
+TEST(StudyPlan, NoMoreGroupsThanBranches) {
+  const tests::Scratch scratch;
+  std::ofstream(scratch / "e.toml") << "[study]\nseeds = [1, 2]\n[[recipe]]\nname = \"mlp\"\n[[task]]\nname = \"a\"\ntrain = \"a.jsonl\"\n";
+  const auto read = [&](int groups) { return read_experiment(scratch / "e.toml", {"study.concurrent_branches=" + std::to_string(groups)}); };
+  EXPECT_EQ(read(2).study.concurrent_branches, 2);
+  for (const int groups : {0, -1, 3})
+    try {
+      read(groups);
+      ADD_FAILURE() << groups;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), framework::ErrorKind::config_invalid);
+      EXPECT_NE(std::string(error.what()).find("study.concurrent_branches"), std::string::npos) << error.what();
+    }
 }
 
 TEST(StudyPlan, EqualNamesOfBranchesAreRefused) {

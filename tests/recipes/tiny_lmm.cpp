@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "framework/base/error.h"
@@ -155,6 +156,14 @@ std::unique_ptr<models::Lmm> tiny_model(const models::LmmConfig& config, const p
   return std::make_unique<models::Lmm>(
       config, mesh, partition, extended,
       recipes::extended_parameters(config, parallel::ParameterSet(std::move(parameters)), extended, mesh, with, nullptr), options);
+}
+
+double difference(models::Lmm& a, models::Lmm& b) {
+  double largest = 0;
+  for (const parallel::Parameter& parameter : a.parameters().all())
+    if (parameter.value.numel() > 0)
+      largest = std::max(largest, (parameter.value.detach() - b.parameters().at(parameter.spec.name).detach()).abs().max().item<double>());
+  return largest;
 }
 
 models::Sample TinyRecords::sample(std::int64_t record, bool with_pixels) const {

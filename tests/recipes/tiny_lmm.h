@@ -32,6 +32,9 @@ std::unique_ptr<models::Lmm> tiny_model(const models::LmmConfig& config, const p
 /// A rank's slice of a whole tensor.
 at::Tensor slice_of(const parallel::ParameterSpec& spec, const at::Tensor& whole, int tensor_rank);
 
+/// The greatest absolute difference between two models' parameters on this rank.
+double difference(models::Lmm& a, models::Lmm& b);
+
 /// Records of different lengths with pictures of different sizes. The kinds repeat: 'i' one picture, 't' text alone.
 class TinyRecords final : public recipes::SampleSource {
  public:

@@ -13,7 +13,7 @@
 #include "framework/base/error.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "tests/recipes/tiny_lmm.h"
-#include "tests/support/scratch.h"
+#include "tests/support/shared_scratch.h"
 
 namespace retain::recipes {
 namespace {
@@ -72,28 +72,9 @@ std::vector<MeshShape> shapes_for(int ranks) {
   return {{2, 2, 1}, {2, 1, 2}};
 }
 
-/// A folder that all ranks see.
-struct SharedScratch {
-  explicit SharedScratch(parallel::Communicator& world) {
-    if (world.rank() == 0) scratch.emplace();
-    path = world.broadcast_text(scratch ? scratch->path().string() : "", 0);
-  }
-  std::optional<tests::Scratch> scratch;
-  std::filesystem::path path;
-};
-
-/// The greatest difference between two models' parameters on this rank.
-double difference(models::Lmm& a, models::Lmm& b) {
-  double largest = 0;
-  for (const parallel::Parameter& parameter : a.parameters().all())
-    if (parameter.value.numel() > 0)
-      largest = std::max(largest, (parameter.value.detach() - b.parameters().at(parameter.spec.name).detach()).abs().max().item<double>());
-  return largest;
-}
-
 void resumes_bit_for_bit(const Mesh& mesh, DType dtype, bool zero, bool in_background = false) {
   const std::string what = to_string(mesh.shape()) + (zero ? " ZeRO-1 " : " ") + std::string(framework::name_of(dtype));
-  SharedScratch scratch(mesh.world());
+  tests::SharedScratch scratch(mesh.world());
   Lesson whole(mesh, kKinds, settings_of(zero), "llm", dtype);
   EXPECT_TRUE(whole.trainer->run().finished);
   ASSERT_EQ(whole.steps.size(), 8U);
@@ -118,7 +99,7 @@ void resumes_bit_for_bit(const Mesh& mesh, DType dtype, bool zero, bool in_backg
     EXPECT_EQ(second.steps[s].loss, whole.steps[s + 3].loss) << what;
     EXPECT_EQ(second.steps[s].grad_norm, whole.steps[s + 3].grad_norm) << what;
   }
-  EXPECT_EQ(difference(*whole.model, *second.model), 0) << what;
+  EXPECT_EQ(testing::difference(*whole.model, *second.model), 0) << what;
 }
 
 TEST(Trainer, ResumesBitForBit) {
@@ -134,7 +115,7 @@ TEST(Trainer, ResumesBitForBit) {
 TEST(Trainer, CheckpointsWrittenInTheBackgroundHoldTheirStep) {
   const auto world = parallel::open_world();
   const Mesh mesh(world, shapes_for(world->size()).front());
-  SharedScratch scratch(*world);
+  tests::SharedScratch scratch(*world);
   TrainSettings settings = settings_of();
   Lesson whole(mesh, kKinds, settings, "llm");
   whole.trainer->run();
@@ -144,12 +125,12 @@ TEST(Trainer, CheckpointsWrittenInTheBackgroundHoldTheirStep) {
   Lesson saving(mesh, kKinds, settings, "llm");
   saving.store = &store;
   EXPECT_TRUE(saving.trainer->run().finished);
-  EXPECT_EQ(difference(*whole.model, *saving.model), 0) << "saving changes nothing";
+  EXPECT_EQ(testing::difference(*whole.model, *saving.model), 0) << "saving changes nothing";
   Lesson resumed(mesh, kKinds, settings, "llm");
   ASSERT_TRUE(resumed.trainer->resume(store, "run"));
   EXPECT_EQ(resumed.trainer->next_step(), 6) << "training went on for two steps after this checkpoint";
   EXPECT_TRUE(resumed.trainer->run().finished);
-  EXPECT_EQ(difference(*whole.model, *resumed.model), 0);
+  EXPECT_EQ(testing::difference(*whole.model, *resumed.model), 0);
 }
 
 /// Refuses every checkpoint's bytes on one rank.
@@ -171,7 +152,7 @@ struct FullDisk : framework::FileOperations {
 TEST(Trainer, AFailedBackgroundWriteStopsTheRunOnEveryRank) {
   const auto world = parallel::open_world();
   const Mesh mesh(world, shapes_for(world->size()).front());
-  SharedScratch scratch(*world);
+  tests::SharedScratch scratch(*world);
   TrainSettings settings = settings_of();
   settings.save_every = 2;
   FullDisk disk;
@@ -193,7 +174,7 @@ TEST(Trainer, AFailedBackgroundWriteStopsTheRunOnEveryRank) {
 TEST(Trainer, ResumesOnAnotherMesh) {
   const auto world = parallel::open_world();
   if (world->size() != 2) GTEST_SKIP() << "needs two ranks";
-  SharedScratch scratch(*world);
+  tests::SharedScratch scratch(*world);
   {
     const Mesh mesh(world, {2, 1, 1});
     parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
@@ -212,7 +193,7 @@ TEST(Trainer, ResumesOnAnotherMesh) {
     second.trainer->run();
     ASSERT_EQ(second.steps.size(), 3U);
     for (std::size_t s = 0; s < 3; ++s) EXPECT_NEAR(second.steps[s].loss, whole.steps[s + 5].loss, 1e-5 * whole.steps[s + 5].loss);
-    EXPECT_LT(difference(*whole.model, *second.model), 1e-4);
+    EXPECT_LT(testing::difference(*whole.model, *second.model), 1e-4);
   }
 }
 
