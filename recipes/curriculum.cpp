@@ -149,12 +149,9 @@ void Curriculum::plan_memory() {
 
 bool Curriculum::run() {
   plan_memory();
-  if (groups_.index() == 0) {
-    import_base();
-    measures_->probes().prepare(store_->resolve("base"), *model_, *store_);
-  }
+  if (groups_.index() == 0) measures_->probes().prepare(import_base(), *model_, *store_);
   groups_.all().barrier();
-  if (groups_.index() != 0) measures_->probes().prepare(store_->resolve("base"), *model_, *store_);
+  if (groups_.index() > 0) measures_->probes().prepare(store_->resolve("base"), *model_, *store_);
   bool finished = groups_.count() == 1 || teach_side_by_side();
   if (finished && groups_.index() == 0) {
     study_.base = measure(store_->resolve("base"), "", "");

@@ -47,7 +47,7 @@ TEST(ProbeSettings, DefaultsAndKinds) {
   EXPECT_EQ(probes[0].name, "number_bias");
   EXPECT_TRUE(probes[0].numbers);
   EXPECT_FALSE(probes[0].generated);
-  EXPECT_EQ(probes[0].data, "/folder/a.jsonl");
+  EXPECT_EQ(probes[0].data.filename(), "a.jsonl");
   EXPECT_TRUE(probes[0].steps.empty());
   EXPECT_EQ(probes[1].task, "clock");
   EXPECT_EQ(probes[1].steps.per_decade, 1);
