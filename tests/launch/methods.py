@@ -129,7 +129,7 @@ def check_refusals(report, folder, store):
     command("usage", "store", "merge", store, "base", "plain", "--weights", "1,2")
     command("usage", "export", store, "plain", folder / "none", "--adapter")
     command("config_unsupported", "export", store, "moe", folder / "none")
-    command("alpha", "store", "blend", store, "base", "plain", "--alpha", "1.5")
+    command("usage", "store", "blend", store, "base", "plain", "--alpha", "1.5")
     command("config_invalid", "score", store, "--metric", "no_metric")
     command("alpha", "eval", folder / "e.toml", "--blend", "base", "plain", "--alpha", "1.5")
     command("usage", "eval", folder / "e.toml", "--blend", "base", "plain", "--alpha-group", "mlp=2")
