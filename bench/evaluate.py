@@ -22,7 +22,7 @@ NAMES = ["shape", "letter", "direction", "size", "kind", "describe", "verify", "
 
 
 def experiment(folder, world, model, limit):
-    lines = ["[model]", f"path = '{model}'", "[evaluate]", "batch = 32"]
+    lines = ["[model]", f"path = '{model}'", "[evaluate]", "batch = 100"]
     for name in NAMES:
         entry = (TINY / "benchmarks" / f"{name}.toml").read_text().replace("[benchmark]", "[[benchmark]]")
         lines += [re.sub(r"^data .*$", f"data = '{world}/test/{name}.jsonl'", entry, flags=re.MULTILINE), f"limit = {limit}"]
