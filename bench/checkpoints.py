@@ -7,26 +7,16 @@ checkpoint, safetensors (one rank) and the disk itself (direct I/O, one process)
 DIR holds peer_ckpt.py; PY is a Python with torch and safetensors, with torchrun beside it. Nothing is written to DIR.
 """
 import argparse
-import json
 import os
 import pathlib
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 
+from peers import run
+
 GIB = 3.0
-
-
-def last_object(command, folder):
-    environment = dict(os.environ, OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", OMPI_ALLOW_RUN_AS_ROOT="1",
-                       OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-    done = subprocess.run([str(word) for word in command], cwd=folder, env=environment, text=True, capture_output=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode != 0 or not lines:
-        sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return json.loads(lines[-1])
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
 def main():
@@ -52,7 +42,7 @@ def main():
         seconds = {call: {"save_s": [], "load_s": []} for call in calls}
         for _ in range(options.rounds):
             for call, command in calls.items():
-                said = last_object(command, folder)
+                said = run(command, ENVIRONMENT, folder)
                 for kind, times in seconds[call].items():
                     times.append(said[kind]["median"] if isinstance(said[kind], dict) else statistics.median(said[kind]))
         raw = {kind: statistics.median(times) for kind, times in seconds["disk, direct I/O"].items()}

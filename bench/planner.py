@@ -13,6 +13,7 @@ import json
 import pathlib
 import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -98,7 +99,7 @@ class Bench:
         data, pipeline, tensor = mesh
         experiment = folder / "experiment.toml"
         store = folder / "store"
-        subprocess.run(["rm", "-rf", store], check=True)
+        shutil.rmtree(store, ignore_errors=True)
         experiment.write_text(f'model = {{ path = "{model}", dtype = "{dtype}" }}\nparallel = {{ tensor = {tensor}, pipeline = {pipeline} }}\n'
                               f'train = {{ {train} }}\nrecipe = [{{ name = "{recipe}" }}]\n'
                               f'task = [{{ name = "records", train = "{records}" }}]\nstore = {{ path = "{store}" }}\n')
@@ -108,7 +109,7 @@ class Bench:
         self.missed += not good
         print(f"| {name}, {dtype} | {recipe} | {data} × {pipeline} × {tensor} | {planned:,} | {measured:,} | "
               f"{100 * (planned / measured - 1):+.1f} %, {planned - measured:+,} MiB{'' if good else ' (missed)'} |", flush=True)
-        subprocess.run(["rm", "-rf", store], check=True)
+        shutil.rmtree(store, ignore_errors=True)
 
 
 def main():

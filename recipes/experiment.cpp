@@ -32,13 +32,6 @@ void check_concurrency(const ConfigTable& study, const Experiment& e) {
                                           std::to_string(groups), "lower it; more ranks for each branch then make it quicker"});
 }
 
-/// A path key: relative to the file that names it, unless it came from --set.
-fs::path path_of(const ConfigTable& table, const std::string& key, const fs::path& folder, const std::string& otherwise = "") {
-  const fs::path path = table.text(key, otherwise);
-  if (path.empty() || path.is_absolute() || table.overridden(key)) return path;
-  return table.folder_of(key, folder) / path;
-}
-
 TrainSettings read_settings(const ConfigTable& table, TrainSettings s) {
   s.learning_rate = table.number("learning_rate", s.learning_rate, 0, 1e3);
   const std::vector<std::string> schedules{"cosine", "linear", "constant"};
@@ -124,10 +117,8 @@ std::vector<Recipe> read_recipe_file(const ConfigTable& table, const fs::path& f
   }
   root.reject_unknown();
   for (const std::string& name : only)
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-      const std::string near = framework::nearest(name, names);
-      throw Error(ErrorKind::config_invalid, {table.where("only"), "names of recipes in " + root.file(), name, near.empty() ? "" : "did you mean \"" + near + "\"?"});
-    }
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      throw Error(ErrorKind::config_invalid, {table.where("only"), "names of recipes in " + root.file(), name, framework::did_you_mean(name, names)});
   return recipes;
 }
 
@@ -185,9 +176,7 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
     if (found == tasks.end()) {
       std::vector<std::string> names;
       for (const Task& task : tasks) names.push_back(task.name);
-      const std::string near = framework::nearest(name, names);
-      throw Error(ErrorKind::config_invalid, {curriculum.where("order"), "names of [[task]] entries", name,
-                                              near.empty() ? "" : "did you mean \"" + near + "\"?"});
+      throw Error(ErrorKind::config_invalid, {curriculum.where("order"), "names of [[task]] entries", name, framework::did_you_mean(name, names)});
     }
     ordered.push_back(*found);
   }

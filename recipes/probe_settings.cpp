@@ -7,6 +7,7 @@
 #include "framework/base/error.h"
 #include "framework/config/nearest.h"
 #include "framework/text/regex.h"
+#include "recipes/source_settings.h"
 
 namespace retain::recipes {
 namespace {
@@ -18,12 +19,6 @@ namespace json = framework::json;
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kMany = std::numeric_limits<std::int32_t>::max();
-
-fs::path path_of(const ConfigTable& table, const std::string& key, const fs::path& folder, std::optional<std::string> otherwise) {
-  const fs::path path = table.text(key, std::move(otherwise));
-  if (path.empty() || path.is_absolute() || table.overridden(key)) return path;
-  return table.folder_of(key, folder) / path;
-}
 
 void require_pattern(const ConfigTable& table, const std::string& pattern) {
   try {
@@ -46,8 +41,7 @@ void read_vocabulary(const ConfigTable& table, Probe& probe, const std::vector<s
   probe.count = table.integer("count", probe.count, 1, kMany);
   probe.task_records = table.integer("task_records", probe.task_records, 1, kMany);
   if (std::find(tasks.begin(), tasks.end(), probe.task) != tasks.end()) return;
-  const std::string near = framework::nearest(probe.task, tasks);
-  throw Error(ErrorKind::config_invalid, {table.where("task"), "the name of a [[task]]", probe.task, near.empty() ? "" : "did you mean \"" + near + "\"?"});
+  throw Error(ErrorKind::config_invalid, {table.where("task"), "the name of a [[task]]", probe.task, framework::did_you_mean(probe.task, tasks)});
 }
 
 const char* name_of(ProbeKind kind) {

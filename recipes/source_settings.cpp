@@ -2,6 +2,7 @@
 #include "recipes/source_settings.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "framework/base/error.h"
 #include "recipes/experiment.h"
@@ -19,6 +20,13 @@ AnswerForm form_from(const framework::ConfigTable& source) {
 }
 
 }  // namespace
+
+std::filesystem::path path_of(const framework::ConfigTable& table, const std::string& key, const std::filesystem::path& folder,
+                              std::optional<std::string> otherwise) {
+  const std::filesystem::path path = table.text(key, std::move(otherwise));
+  if (path.empty() || path.is_absolute() || table.overridden(key)) return path;
+  return table.folder_of(key, folder) / path;
+}
 
 std::shared_ptr<const SourceFields> read_source(const framework::ConfigTable& entry, Mode mode) {
   if (!entry.has("source")) return nullptr;

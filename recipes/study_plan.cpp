@@ -71,8 +71,7 @@ std::vector<Positions> listed_orders(const ConfigTable& study, const std::vector
     Positions order;
     for (const std::string& name : list) {
       const auto found = std::find(tasks.begin(), tasks.end(), name);
-      const std::string near = framework::nearest(name, tasks);
-      if (found == tasks.end()) refuse("names of [[task]] entries", name, near.empty() ? "" : "did you mean \"" + near + "\"?");
+      if (found == tasks.end()) refuse("names of [[task]] entries", name, framework::did_you_mean(name, tasks));
       const auto position = static_cast<std::size_t>(found - tasks.begin());
       if (std::find(order.begin(), order.end(), position) != order.end()) refuse("every task once in an order", name + " twice", "name it once");
       order.push_back(position);

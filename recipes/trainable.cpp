@@ -134,11 +134,10 @@ std::vector<bool> match_globs(const ParameterTable& table, const std::vector<std
   candidates.insert(candidates.end(), generals.begin(), generals.end());
   std::string names;
   for (const std::string& name : recipe_names()) names += (names.empty() ? "" : ", ") + name;
-  const std::string near = framework::nearest(pattern, candidates);
   throw Error(ErrorKind::recipe_matches_nothing,
               {"the pattern \"" + pattern + "\" selects no parameter of this model",
                "one of " + names + ", layers:a-b, or a glob over canonical names such as \"language.layers.*.mlp.*\"",
-               pattern, near.empty() ? "list the names with `retain run --dry-run`" : "did you mean \"" + near + "\"?"});
+               pattern, framework::did_you_mean(pattern, candidates, "list the names with `retain run --dry-run`")});
 }
 
 /// The rows one pattern without '+' selects; at least one.

@@ -21,8 +21,7 @@ constexpr std::array kActions = {WatchAction::stop, WatchAction::lower_rate, Wat
 
 void require_known(const ConfigTable& table, const char* key, const std::string& name, const std::vector<std::string>& known) {
   if (name.empty() || std::find(known.begin(), known.end(), name) != known.end()) return;
-  const std::string near = framework::nearest(name, known);
-  throw Error(ErrorKind::config_invalid, {table.where(key), std::string("the name of a [[") + key + "]]", name, near.empty() ? "" : "did you mean \"" + near + "\"?"});
+  throw Error(ErrorKind::config_invalid, {table.where(key), std::string("the name of a [[") + key + "]]", name, framework::did_you_mean(name, known)});
 }
 
 std::optional<double> bound(const ConfigTable& table, const char* key, double least) {

@@ -265,9 +265,8 @@ void ConfigTable::reject_unknown() const {
       const std::vector<std::string> known(seen_->keys.begin(), seen_->keys.end());
       std::string listed;
       for (const std::string& word : known) listed += (listed.empty() ? "" : ", ") + word;
-      const std::string near = nearest(name, known);
       throw Error(ErrorKind::config_invalid, {where(name) + " is not a key of " + (path_.empty() ? "the file" : "[" + path_ + "]"),
-                                              listed, name, near.empty() ? "remove it" : "did you mean \"" + near + "\"?"});
+                                              listed, name, did_you_mean(name, known, "remove it")});
     }
   for (const ConfigTable& child : seen_->children) child.reject_unknown();
 }

@@ -23,9 +23,8 @@ std::shared_ptr<const RowTable> open_table(const std::filesystem::path& file, co
 void refuse_column(const std::filesystem::path& file, const std::string& column, const std::vector<std::string>& present) {
   std::string listed;
   for (const std::string& name : present) listed += (listed.empty() ? "" : ", ") + name;
-  const std::string near = nearest(column, present);
   throw Error(ErrorKind::data_invalid, {file.string() + " has no column \"" + column + "\"", "one of its columns: " + listed, column,
-                                        near.empty() ? "correct the source's fields" : "did you mean \"" + near + "\"?"});
+                                        did_you_mean(column, present, "correct the source's fields")});
 }
 
 }  // namespace retain::framework

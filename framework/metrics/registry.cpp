@@ -57,9 +57,8 @@ Metric metric_named(const std::string& name, ScoringMode mode) {
     if (name == entry.name) return mode == ScoringMode::clean ? entry.clean : entry.faithful;
     listed += (listed.empty() ? "" : ", ") + std::string(entry.name);
   }
-  const std::string near = nearest(name, metric_names());
   throw Error(ErrorKind::config_invalid,
-              {"unknown metric \"" + name + "\"", listed, name, near.empty() ? "use one of these" : "did you mean \"" + near + "\"?"});
+              {"unknown metric \"" + name + "\"", listed, name, did_you_mean(name, metric_names(), "use one of these")});
 }
 
 }  // namespace retain::framework

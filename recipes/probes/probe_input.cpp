@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "models/generator.h"
+
 namespace retain::recipes {
 
 parallel::Range ProbeInput::share() const {
@@ -36,6 +38,27 @@ models::Sample first_question(const ProbeInput& input, std::int64_t record) {
   const auto user = std::find_if(asked.turns.begin(), asked.turns.end(), [](const framework::Turn& turn) { return turn.role == framework::Role::user; });
   if (user != asked.turns.end()) asked.turns.erase(user + 1, asked.turns.end());
   return input.builder.prompt_sample(asked, input.model.mesh().is_first_pipeline_stage() ? models::Pictures::pixels : models::Pictures::sizes);
+}
+
+void answer_first_questions(const ProbeInput& input, std::int64_t max_new_tokens,
+                            const std::function<void(std::int64_t record, const std::vector<std::int64_t>& ids)>& take,
+                            const std::function<void(const at::Tensor& logits_BV, const std::vector<std::int64_t>& records)>& see) {
+  const parallel::Range share = input.share();
+  for (std::int64_t first = share.begin; first < share.end; first += input.batch) {
+    std::vector<models::Sample> questions;
+    for (std::int64_t i = first; i < std::min(first + input.batch, share.end); ++i) questions.push_back(first_question(input, i));
+    models::GenerateOptions options;
+    options.max_new_tokens = max_new_tokens;
+    options.batch_size = input.batch;
+    if (see)
+      options.observer = [&](const at::Tensor& logits_BV, const std::vector<std::size_t>& sequences, std::int64_t /*step*/) {
+        std::vector<std::int64_t> records;
+        for (const std::size_t sequence : sequences) records.push_back(first + static_cast<std::int64_t>(sequence));
+        see(logits_BV, records);
+      };
+    std::int64_t record = first;
+    for (const std::vector<std::int64_t>& ids : models::generate(input.model, questions, options)) take(record++, ids);
+  }
 }
 
 void share_sum(const parallel::Mesh& mesh, at::Tensor& mine) {

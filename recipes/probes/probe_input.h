@@ -45,6 +45,12 @@ std::vector<std::int64_t> samples_of_rows(const models::MicroBatch& packed, cons
 /// A record's question alone: its first turn, to be answered. Pixels on the first pipeline stage.
 models::Sample first_question(const ProbeInput& input, std::int64_t record);
 
+/// Collective: greedy answers to the first question of each of this replica's records. `take` is given a record's number and its
+/// answer's ids; `see`, where there is one, the logits of every step as models::generate shows them, with the records' numbers.
+void answer_first_questions(const ProbeInput& input, std::int64_t max_new_tokens,
+                            const std::function<void(std::int64_t record, const std::vector<std::int64_t>& ids)>& take,
+                            const std::function<void(const at::Tensor& logits_BV, const std::vector<std::int64_t>& records)>& see = {});
+
 /// Collective: what the last pipeline stage's ranks of every replica hold in `mine` (CPU, zeros where it is not theirs), added
 /// over the replicas and told to all ranks.
 void share_sum(const parallel::Mesh& mesh, at::Tensor& mine);

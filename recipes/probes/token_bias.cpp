@@ -4,10 +4,8 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <limits>
 
-#include "models/generator.h"
 #include "models/lmm/inference.h"
 
 namespace retain::recipes {
@@ -82,20 +80,9 @@ void look_at_captions(const ProbeInput& input, Tally& tally) {
 }
 
 void look_while_writing(const ProbeInput& input, std::int64_t max_new_tokens, Tally& tally) {
-  const parallel::Range share = input.share();
-  for (std::int64_t first = share.begin; first < share.end; first += input.batch) {
-    std::vector<models::Sample> questions;
-    for (std::int64_t i = first; i < std::min(first + input.batch, share.end); ++i) questions.push_back(first_question(input, i));
-    models::GenerateOptions options;
-    options.max_new_tokens = max_new_tokens;
-    options.batch_size = input.batch;
-    options.observer = [&](const at::Tensor& logits_BV, const std::vector<std::size_t>& sequences, std::int64_t /*step*/) {
-      std::vector<std::int64_t> samples_R;
-      for (const std::size_t sequence : sequences) samples_R.push_back(first + static_cast<std::int64_t>(sequence));
-      tally.add(logits_BV, samples_R);
-    };
-    models::generate(input.model, questions, options);
-  }
+  answer_first_questions(
+      input, max_new_tokens, [](std::int64_t, const std::vector<std::int64_t>&) {},
+      [&](const at::Tensor& logits_BV, const std::vector<std::int64_t>& records) { tally.add(logits_BV, records); });
 }
 
 }  // namespace

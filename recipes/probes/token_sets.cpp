@@ -8,7 +8,6 @@
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 #include "framework/text/regex.h"
-#include "models/generator.h"
 
 namespace retain::recipes {
 namespace {
@@ -76,22 +75,13 @@ std::vector<std::int64_t> tokens_of_pattern(const framework::Tokenizer& tokenize
 
 std::vector<std::int64_t> tokens_of_task(const ProbeInput& base, std::int64_t count, std::int64_t max_new_tokens, const std::string& probe) {
   const framework::Tokenizer& tokenizer = base.builder.tokenizer();
-  const parallel::Range share = base.share();
   Counts taught, said;
-  for (std::int64_t first = share.begin; first < share.end; first += base.batch) {
-    std::vector<models::Sample> questions;
-    for (std::int64_t i = first; i < std::min(first + base.batch, share.end); ++i) {
-      questions.push_back(first_question(base, i));
-      for (const std::int64_t label : base.samples.sample(i, false).labels)
-        if (label >= 0 && !tokenizer.is_special(label)) ++taught[label];
-    }
-    models::GenerateOptions options;
-    options.max_new_tokens = max_new_tokens;
-    options.batch_size = base.batch;
-    for (const std::vector<std::int64_t>& answer : models::generate(base.model, questions, options))
-      for (const std::int64_t id : answer)
-        if (!tokenizer.is_special(id)) ++said[id];
-  }
+  answer_first_questions(base, max_new_tokens, [&](std::int64_t record, const std::vector<std::int64_t>& answer) {
+    for (const std::int64_t label : base.samples.sample(record, false).labels)
+      if (label >= 0 && !tokenizer.is_special(label)) ++taught[label];
+    for (const std::int64_t id : answer)
+      if (!tokenizer.is_special(id)) ++said[id];
+  });
   taught = gathered(base.model.mesh(), taught);
   said = gathered(base.model.mesh(), said);
   const double all_taught = total_of(taught), all_said = total_of(said);

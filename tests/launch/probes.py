@@ -46,10 +46,6 @@ def write(folder, text):
     return folder / "experiment.toml"
 
 
-def stages(folder):
-    return sorted(path.name for path in (folder / "store" / "stages").iterdir() if not path.name.startswith("."))
-
-
 def study(folder):
     return json.loads((folder / "store" / "study.json").read_text())
 
@@ -101,7 +97,7 @@ def stopped_run(report, folder, whole):
         job.wait(timeout=60)
     harness.run(RETAIN, "run", experiment)
     report.check(study(folder) == study(whole), "a stopped and killed run ends with the same study")
-    report.check(stages(folder) == stages(whole) and readings(folder) == readings(whole), "with the same stages and readings")
+    report.check(harness.stages_of(folder) == harness.stages_of(whole) and readings(folder) == readings(whole), "with the same stages and readings")
 
 
 def main():
@@ -110,7 +106,7 @@ def main():
         root = pathlib.Path(scratch)
         stage = whole_run(report, root / "whole")
         harness.run(RETAIN, "run", write(root / "plain", TAUGHT))
-        report.check(stages(root / "plain") == stages(root / "whole"), "probes leave the stages as they are, bit for bit")
+        report.check(harness.stages_of(root / "plain") == harness.stages_of(root / "whole"), "probes leave the stages as they are, bit for bit")
         before = (study(root / "whole"), readings(root / "whole"))
         again = harness.run(RETAIN, "run", root / "whole" / "experiment.toml", ranks=2)
         report.check("taught before" in again.stderr and (study(root / "whole"), readings(root / "whole")) == before, "nothing is read twice, on two ranks")

@@ -43,11 +43,6 @@ path = "store"
 DISTINCT = 6 * 4
 
 
-def stages(folder):
-    place = folder / "store" / "stages"
-    return sorted(path.name for path in place.iterdir() if not path.name.startswith(".")) if place.exists() else []
-
-
 def branches(folder):
     study = json.loads((folder / "store" / "study.json").read_text())
     return study, {branch["name"]: [stage["stage"] for stage in branch["stages"]] for branch in study["branches"]}
@@ -63,7 +58,7 @@ def kill_in_the_middle(experiment, folder, after):
     """Kills a rank once `after` stages are there, with which the others end; False when the run ended before."""
     job = subprocess.Popen(harness.launcher(2) + [RETAIN, "run", str(experiment)], env=harness.ENVIRONMENT, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
-    while len(stages(folder)) < after and job.poll() is None:
+    while len(harness.stages_of(folder)) < after and job.poll() is None:
         time.sleep(0.02)
     for rank in harness.ranks_of(job.pid)[:1]:
         os.kill(rank, signal.SIGKILL)
@@ -79,7 +74,7 @@ def main():
         report.check((planned["stages"], planned["distinct"]) == (7 * 4, DISTINCT), f"planned: {planned['stages']}, {planned['distinct']}")
         first = harness.run(RETAIN, "run", experiment, ranks=2, timeout=400)
         study, names = branches(whole)
-        report.check(len(stages(whole)) == 1 + DISTINCT, f"{len(stages(whole))} stages: shared steps run once")
+        report.check(len(harness.stages_of(whole)) == 1 + DISTINCT, f"{len(harness.stages_of(whole))} stages: shared steps run once")
         report.check(set(names) == {f"{r}.{o}.s{s}" for r in ("sa_proj", "mlp") for o in ("given", "1-3-2", "2") for s in (3, 4)}, f"branches {sorted(names)}")
         report.check(names["sa_proj.given.s3"][0] == names["sa_proj.1-3-2.s3"][0] != names["sa_proj.given.s4"][0], "the first stage is shared")
         report.check(all(branch["recipe"] in ("sa_proj", "mlp") and branch["seed"] in (3, 4) for branch in study["branches"]), "recipe and seed")
@@ -95,7 +90,7 @@ def main():
         killed = [kill_in_the_middle(experiment, cut, after) for after in (5, 14)]
         report.check(any(killed), "no run could be killed")
         harness.run(RETAIN, "run", experiment, ranks=2, timeout=400)
-        report.check(branches(cut)[1] == names and stages(cut) == stages(whole), "a study that was killed ends with the same stages")
+        report.check(branches(cut)[1] == names and harness.stages_of(cut) == harness.stages_of(whole), "a study that was killed ends with the same stages")
         store = harness.run(RETAIN, "store", "log", cut / "store", "sa_proj.1-3-2.s4")
         report.check(store.returncode == 0, "a branch is found by its name")
     report.end()

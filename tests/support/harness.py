@@ -45,6 +45,12 @@ def ranks_of(parent):
     return found
 
 
+def stages_of(folder):
+    """Names of the stage files of the store in a folder, in order."""
+    place = folder / "store" / "stages"
+    return sorted(path.name for path in place.iterdir() if not path.name.startswith(".")) if place.exists() else []
+
+
 def read_safetensors(path):
     """name -> (shape, flat list of numbers); F32 and I64 only."""
     data = pathlib.Path(path).read_bytes()
