@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <set>
 
 #include "framework/base/memory.h"
 #include "framework/base/progress.h"
@@ -369,8 +368,7 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
 
 void Curriculum::announce(const Lesson& lesson, const parallel::ParameterTable& table, const std::vector<Selected>& selected) {
   const Recipe& recipe = lesson.recipe;
-  if (announced_ == recipe.name) return;
-  announced_ = recipe.name;
+  if (!announced_.insert(recipe.name).second) return;
   log_.info("recipe " + recipe.name + "\n" +
             trainable_table(kit_.config(), table, selected, recipe.groups, lesson.settings, mesh_.shape()));
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -102,7 +103,7 @@ class Curriculum {
   std::int64_t memory_before_;           ///< bytes held before anything was loaded
   std::map<std::string, std::int64_t> planned_;  ///< bytes this rank will need, by recipe
   std::string committing_;               ///< memo key of the stage that is being written
-  std::string announced_;                ///< the recipe whose table was printed last
+  std::set<std::string> announced_;      ///< recipes whose tables were printed
   SharedWork* work_ = nullptr;           ///< while several groups share it
   bool quiet_ = false;                   ///< what is kept is not announced
   std::map<std::string, framework::StudyPoint> measured_;  ///< by stage and reading

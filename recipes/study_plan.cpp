@@ -130,9 +130,9 @@ std::vector<PlannedBranch> branches_of(const Experiment& experiment) {
   if (seeds.empty()) seeds.emplace_back();
   std::vector<PlannedBranch> branches;
   std::set<std::string> names;
-  for (const Recipe& recipe : experiment.recipes)
-    for (const TeachingOrder& order : study.orders)
-      for (const auto& seed : seeds) {
+  for (const auto& seed : seeds)
+    for (const Recipe& recipe : experiment.recipes)
+      for (const TeachingOrder& order : study.orders) {
         std::string name = recipe.name;
         if (study.orders.size() > 1) name += "." + order.name;
         if (seeds.size() > 1) name += ".s" + std::to_string(*seed);

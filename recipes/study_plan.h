@@ -41,8 +41,8 @@ struct PlannedBranch {
   TrainSettings settings(const Task& task) const;
 };
 
-/// Recipe by recipe, then order by order, then seed by seed. Points into `experiment`. Throws Error(config_invalid) where two
-/// branches would have one name.
+/// Seed by seed, so that a study under way already compares all recipes; in a seed recipe by recipe, then order by order. Points
+/// into `experiment`. Throws Error(config_invalid) where two branches would have one name.
 std::vector<PlannedBranch> branches_of(const Experiment& experiment);
 
 /// A stage that a study teaches once: branches of one recipe and seed share those before their orders part.

@@ -74,8 +74,9 @@ TEST(StudyPlan, BranchesAreNamedByWhatVaries) {
   experiment.study = plan_of("orders = [[\"a\", \"b\", \"c\"], [\"a\", \"c\", \"b\"]]\nseeds = [5, 6]");
   branches = branches_of(experiment);
   ASSERT_EQ(branches.size(), 8U);
-  EXPECT_EQ(branches[3].name, "x.1-3-2.s6");
-  EXPECT_EQ(branches[3].settings(experiment.tasks[0]).seed, 6U);
+  EXPECT_EQ(branches[3].name, "y.1-3-2.s5");  // a seed's branches come together
+  EXPECT_EQ(branches[5].name, "x.1-3-2.s6");
+  EXPECT_EQ(branches[5].settings(experiment.tasks[0]).seed, 6U);
   EXPECT_EQ(tree_of(branches).stages.size(), 4U * 5);
 
   experiment.recipes[1].name = "x.given.s5";
