@@ -46,13 +46,13 @@ class Generation {
   /// Passes the batch through the pipeline stages and gives every rank of the replica the chosen ids [B].
   at::Tensor next_tokens(const MicroBatch& batch, std::int64_t step) {
     const parallel::Mesh& mesh = model_.mesh();
-    const at::Tensor hidden_TH = forward_through_pipeline(model_, batch, &cache_);
+    const at::Tensor hidden_BH = forward_through_pipeline(model_, batch, &cache_);
     at::Tensor tokens_B = at::empty({static_cast<std::int64_t>(active_.size())}, at::kLong);
     if (mesh.is_last_pipeline_stage()) {
-      const at::Tensor rows_B = at::tensor(last_rows_of(batch), at::kLong);
+      const at::Tensor rows_B = at::arange(hidden_BH.size(0), at::kLong);
       at::Tensor logits_BV;
-      if (options_.observer || !options_.sampling.greedy()) logits_BV = model_.logits(hidden_TH, rows_B);
-      tokens_B = options_.sampling.greedy() ? model_.predict(hidden_TH, rows_B).cpu() : draw(logits_BV.cpu().contiguous(), step);
+      if (options_.observer || !options_.sampling.greedy()) logits_BV = model_.logits(hidden_BH, rows_B);
+      tokens_B = options_.sampling.greedy() ? model_.predict(hidden_BH, rows_B).cpu() : draw(logits_BV.cpu().contiguous(), step);
       if (options_.observer) options_.observer(logits_BV, active_prompts(), step);
     }
     if (mesh.shape().pipeline > 1) mesh.pipeline().broadcast(tokens_B, mesh.shape().pipeline - 1);
@@ -72,31 +72,36 @@ class Generation {
     return at::tensor(ids, at::kLong);
   }
 
-  static std::vector<std::int64_t> last_rows_of(const MicroBatch& batch) {
-    std::vector<std::int64_t> rows;
-    for (std::size_t i = 1; i < batch.starts.size(); ++i) rows.push_back(batch.starts[i] - 1);
-    return rows;
-  }
-
   std::vector<std::size_t> active_prompts() const {
     std::vector<std::size_t> prompts = active_;
     for (std::size_t& prompt : prompts) prompt += first_;
     return prompts;
   }
 
-  /// Records the new ids and drops the sequences that are finished.
+  /// Records the new ids and drops the sequences that are finished; the last ones take their places.
   void accept(const at::Tensor& tokens_B) {
-    std::vector<std::size_t> kept, going_on;
-    for (std::size_t row = 0; row < active_.size(); ++row) {
-      const std::int64_t token = tokens_B[static_cast<std::int64_t>(row)].item<std::int64_t>();
-      results_[active_[row]].push_back(token);
-      if (!options_.ignore_eos && std::find(eos_.begin(), eos_.end(), token) != eos_.end()) continue;
-      if (options_.enough && options_.enough(results_[active_[row]])) continue;
-      kept.push_back(row);
-      going_on.push_back(active_[row]);
+    const std::int64_t* tokens = tokens_B.const_data_ptr<std::int64_t>();
+    std::vector<std::size_t> rows(active_.size());
+    std::iota(rows.begin(), rows.end(), std::size_t{0});
+    for (std::size_t place = 0; place < rows.size();) {
+      if (goes_on(active_[rows[place]], tokens[rows[place]])) {
+        ++place;
+      } else {
+        rows[place] = rows.back();
+        rows.pop_back();
+      }
     }
-    if (kept.size() != active_.size()) cache_.keep(kept);
+    if (rows.size() != active_.size()) cache_.keep(rows);
+    std::vector<std::size_t> going_on;
+    for (const std::size_t row : rows) going_on.push_back(active_[row]);
     active_ = std::move(going_on);
+  }
+
+  bool goes_on(std::size_t sequence, std::int64_t token) {
+    std::vector<std::int64_t>& made = results_[sequence];
+    made.push_back(token);
+    if (!options_.ignore_eos && std::find(eos_.begin(), eos_.end(), token) != eos_.end()) return false;
+    return !options_.enough || !options_.enough(made);
   }
 
   /// The latest token of every active sequence.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/decoder/decoder.h"
 
+#include "models/layers/kv_cache.h"
 #include "models/layers/recompute.h"
 
 namespace retain::models {
@@ -36,13 +37,22 @@ at::Tensor Decoder::forward(const at::Tensor& hidden_TH, const at::Tensor& posit
   return result_TH;
 }
 
-at::Tensor Decoder::forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
-                                   const std::vector<std::int64_t>& starts, KvCache& cache) const {
+at::Tensor Decoder::forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const std::vector<std::int64_t>& starts,
+                                   KvCache& cache, bool ends_only) const {
   const RotaryTable rotary = rotary_table(positions_T, rotary_);
+  SequenceEnds ends;
+  if (ends_only && hidden_TH.size(0) + 1 > static_cast<std::int64_t>(starts.size())) {
+    ends.rows_B = (at::tensor(starts, at::kLong).slice(0, 1) - 1).to(hidden_TH.device());
+    ends.rotary = {rotary.cosine_TC.index_select(0, ends.rows_B), rotary.sine_TC.index_select(0, ends.rows_B)};
+  }
+  cache.enter(starts);
   at::Tensor result_TH = hidden_TH;
-  for (std::size_t layer = 0; layer < layers_.size(); ++layer)
-    result_TH = layers_[layer].forward(result_TH, {rotary, starts, &cache, layer});
-  return result_TH;
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    DecoderPass pass{rotary, starts, &cache, layer};
+    if (layer + 1 == layers_.size() && ends.rows_B.defined()) pass.ends = &ends;
+    result_TH = layers_[layer].forward(result_TH, pass);
+  }
+  return layers_.empty() && ends.rows_B.defined() ? ends.of(result_TH) : result_TH;
 }
 
 }  // namespace retain::models

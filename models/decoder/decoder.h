@@ -24,9 +24,10 @@ class Decoder {
   at::Tensor forward(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const parallel::PackedRows& rows,
                      bool recompute) const;
 
-  /// All layers over the new tokens of each sequence in `cache`; no gradient.
-  at::Tensor forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T,
-                            const std::vector<std::int64_t>& starts, KvCache& cache) const;
+  /// All layers over the new tokens of each sequence in `cache`: all of a sequence's first, or one; no gradient. With `ends_only`
+  /// the result is that of each sequence's last token, [B,H], and the last layer computes no other.
+  at::Tensor forward_cached(const at::Tensor& hidden_TH, const at::Tensor& positions_T, const std::vector<std::int64_t>& starts,
+                            KvCache& cache, bool ends_only) const;
 
   /// From now on sees the blocks of every forward(); empty: nobody does.
   void observe(BlockObserver observer) { observer_ = std::move(observer); }

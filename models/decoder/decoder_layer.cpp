@@ -43,35 +43,29 @@ at::Tensor DecoderLayer::forward(const at::Tensor& hidden_TH, const DecoderPass&
     if (pass.observer) (*pass.observer)(pass.layer, block, out_TH);
     return out_TH.add_(residual_TH);
   };
-  const at::Tensor attended_TH = add_to(hidden_TH, Block::attention, attend(rms_norm(hidden_TH, input_norm_H_, norm_eps_), pass));
+  const at::Tensor residual_TH = pass.ends ? pass.ends->of(hidden_TH) : hidden_TH;
+  const at::Tensor attended_TH = add_to(residual_TH, Block::attention, attend(rms_norm(hidden_TH, input_norm_H_, norm_eps_), pass));
   return add_to(attended_TH, Block::mlp, mlp_(rms_norm(attended_TH, post_attention_norm_H_, norm_eps_)));
 }
 
 at::Tensor DecoderLayer::attend(const at::Tensor& x_TH, const DecoderPass& pass) const {
   const at::Tensor shared_TH = copy_to_tensor_group(x_TH, *group_);
-  const std::int64_t tokens = x_TH.size(0);
-  const at::Tensor q_TND = q_proj_.forward(shared_TH).view({tokens, heads_.query.size(), head_size_});
-  const at::Tensor k_TKD = k_proj_.forward(shared_TH).view({tokens, heads_.key_value.size(), head_size_});
-  const at::Tensor v_TKD = v_proj_.forward(shared_TH).view({tokens, heads_.key_value.size(), head_size_});
-  const at::Tensor turned_q_TND = rotate(q_TND, pass.rotary), turned_k_TKD = rotate(k_TKD, pass.rotary);
-  const at::Tensor out_TND = pass.cache != nullptr
-                                 ? attend_cached(turned_q_TND, turned_k_TKD, v_TKD, pass)
-                                 : packed_attention(turned_q_TND, turned_k_TKD, v_TKD, heads_.runs, pass.starts, true);
-  return o_proj_.forward(out_TND.reshape({tokens, heads_.query.size() * head_size_}));
+  const auto heads = [&](const parallel::Linear& projection, const at::Tensor& rows_TH, std::int64_t count) {
+    return projection.forward(rows_TH).view({rows_TH.size(0), count, head_size_});
+  };
+  const at::Tensor q_TND = pass.ends ? rotate(heads(q_proj_, pass.ends->of(shared_TH), heads_.query.size()), pass.ends->rotary)
+                                     : rotate(heads(q_proj_, shared_TH, heads_.query.size()), pass.rotary);
+  const at::Tensor k_TKD = rotate(heads(k_proj_, shared_TH, heads_.key_value.size()), pass.rotary);
+  const at::Tensor v_TKD = heads(v_proj_, shared_TH, heads_.key_value.size());
+  return o_proj_.forward(attention(q_TND, k_TKD, v_TKD, pass).flatten(1));
 }
 
-at::Tensor DecoderLayer::attend_cached(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
-                                       const DecoderPass& pass) const {
-  at::Tensor out_TND = at::empty_like(q_TND);
-  for (std::size_t i = 0; i + 1 < pass.starts.size(); ++i) {
-    const std::int64_t begin = pass.starts[i], length = pass.starts[i + 1] - begin;
-    if (length == 0) continue;
-    const auto [k_SKD, v_SKD] =
-        pass.cache->append(pass.cache_layer, i, k_TKD.narrow(0, begin, length), v_TKD.narrow(0, begin, length));
-    out_TND.narrow(0, begin, length)
-        .copy_(continued_attention(q_TND.narrow(0, begin, length), k_SKD, v_SKD, heads_.runs));
+at::Tensor DecoderLayer::attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD, const DecoderPass& pass) const {
+  if (pass.cache) {
+    const auto [k_BSKD, v_BSKD] = pass.cache->append(pass.cache_layer, k_TKD, v_TKD);
+    if (pass.ends || !pass.cache->is_prefill()) return last_token_attention(q_TND, k_BSKD, v_BSKD, heads_.runs, pass.cache->filled());
   }
-  return out_TND;
+  return packed_attention(q_TND, k_TKD, v_TKD, heads_.runs, pass.starts, true);
 }
 
 std::vector<at::Tensor> DecoderLayer::trained() const {

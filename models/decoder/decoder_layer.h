@@ -18,14 +18,23 @@ namespace retain::models {
 
 class KvCache;
 
+/// The last token of each sequence of a pass.
+struct SequenceEnds {
+  at::Tensor rows_B;   ///< int64, among the pass's T
+  RotaryTable rotary;  ///< of these rows
+
+  at::Tensor of(const at::Tensor& x_TH) const { return x_TH.index_select(0, rows_B); }
+};
+
 /// What all layers of one forward pass share.
 struct DecoderPass {
   const RotaryTable& rotary;
   const std::vector<std::int64_t>& starts;  ///< samples + 1 offsets into T
-  KvCache* cache = nullptr;                 ///< set: T holds only the new tokens of each sequence
+  KvCache* cache = nullptr;                 ///< set, and entered: T holds only the new tokens of each sequence
   std::size_t cache_layer = 0;
   const BlockObserver* observer = nullptr;  ///< may be null
   std::int64_t layer = 0;                   ///< this layer's number, for the observer
+  const SequenceEnds* ends = nullptr;       ///< set, with a cache: only the last token of each sequence goes on from here
 };
 
 class DecoderLayer {
@@ -41,8 +50,7 @@ class DecoderLayer {
 
  private:
   at::Tensor attend(const at::Tensor& x_TH, const DecoderPass& pass) const;
-  at::Tensor attend_cached(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
-                           const DecoderPass& pass) const;
+  at::Tensor attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD, const DecoderPass& pass) const;
 
   double norm_eps_;
   std::int64_t head_size_;

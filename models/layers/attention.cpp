@@ -158,21 +158,20 @@ at::Tensor packed_attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, co
   return attention_with_aten(q_TND, k_TKD, v_TKD, runs, starts, causal);
 }
 
-at::Tensor continued_attention(const at::Tensor& q_TND, const at::Tensor& k_SKD, const at::Tensor& v_SKD,
-                               const std::vector<HeadRun>& runs) {
-  const std::int64_t length = q_TND.size(0), history = k_SKD.size(0);
-  if (runs.empty()) return q_TND;
-  if (length == history) return packed_attention(q_TND, k_SKD, v_SKD, runs, {0, length}, true);
-  std::optional<at::Tensor> mask;
-  if (length > 1)
-    mask = at::ones({length, history}, q_TND.options().dtype(at::kBool)).tril(history - length);
-  const Block queries{0, length, 1}, keys{0, history, 1};
-  at::Tensor out_TND = at::empty_like(q_TND);
-  for (const HeadRun& run : runs)
-    query_view(out_TND, queries, run)
-        .copy_(at::scaled_dot_product_attention(query_view(q_TND, queries, run), key_view(k_SKD, keys, run),
-                                                key_view(v_SKD, keys, run), mask));
-  return out_TND;
+at::Tensor last_token_attention(const at::Tensor& q_BND, const at::Tensor& k_BSKD, const at::Tensor& v_BSKD,
+                                const std::vector<HeadRun>& runs, const at::Tensor& filled) {
+  if (runs.empty()) return q_BND;
+  at::Tensor out_BND = at::empty_like(q_BND);
+  const std::optional<at::Tensor> mask = filled.defined() ? std::optional(filled) : std::nullopt;
+  for (const HeadRun& run : runs) {
+    // The heads of a group ask the same keys and values: to the kernel they are one head's queries.
+    const auto queries = [&](const at::Tensor& x_BND) {
+      return x_BND.narrow(1, run.query_begin, run.keys * run.group).unflatten(1, {run.keys, run.group});  // B,K,G,D
+    };
+    const auto keys = [&](const at::Tensor& x_BSKD) { return x_BSKD.narrow(2, run.key_begin, run.keys).transpose(1, 2); };
+    queries(out_BND).copy_(at::scaled_dot_product_attention(queries(q_BND), keys(k_BSKD), keys(v_BSKD), mask));
+  }
+  return out_BND;
 }
 
 }  // namespace retain::models

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax attention over packed sequences. Shape suffixes: T packed tokens, N query heads, K key-value heads, D head size.
+// Softmax attention over packed sequences. Shape suffixes: T packed tokens, B sequences, N query heads, K key-value heads, D head size.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -34,9 +34,9 @@ LocalHeads local_heads(std::int64_t query_heads, std::int64_t key_value_heads, i
 at::Tensor packed_attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
                             const std::vector<HeadRun>& runs, const std::vector<std::int64_t>& starts, bool causal);
 
-/// Attention of new tokens to a longer history of the same sequence: q_TND are the last T of the S positions of k_SKD and
-/// v_SKD. No gradient.
-at::Tensor continued_attention(const at::Tensor& q_TND, const at::Tensor& k_SKD, const at::Tensor& v_SKD,
-                               const std::vector<HeadRun>& runs);
+/// Attention of the last token of each of B sequences to all S places of its own: q_BND, k_BSKD, v_BSKD. `filled` (bool
+/// [B,1,1,S], undefined for all) says which places hold a token. No gradient.
+at::Tensor last_token_attention(const at::Tensor& q_BND, const at::Tensor& k_BSKD, const at::Tensor& v_BSKD,
+                                const std::vector<HeadRun>& runs, const at::Tensor& filled);
 
 }  // namespace retain::models

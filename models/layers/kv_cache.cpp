@@ -1,40 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/layers/kv_cache.h"
 
+#include <algorithm>
+
 namespace retain::models {
 namespace {
 
-void grow(at::Tensor& stored_SKD, const at::Tensor& like_TKD, std::int64_t used, std::int64_t capacity) {
-  at::Tensor larger_SKD = at::empty({capacity, like_TKD.size(1), like_TKD.size(2)}, like_TKD.options());
-  if (used > 0) larger_SKD.narrow(0, 0, used).copy_(stored_SKD.narrow(0, 0, used));
-  stored_SKD = larger_SKD;
-}
+constexpr std::int64_t kRoom = 64;  // tokens a cache grows by: short answers need no second copy of a long prompt's keys
 
 }  // namespace
 
-std::pair<at::Tensor, at::Tensor> KvCache::append(std::size_t layer, std::size_t sequence, const at::Tensor& k_TKD,
-                                                  const at::Tensor& v_TKD) {
-  Entry& entry = entries_.at(layer * sequences_ + sequence);
-  const std::int64_t added = k_TKD.size(0), total = entry.length + added;
-  if (!entry.k_SKD.defined() || entry.k_SKD.size(0) < total) {
-    const std::int64_t capacity = std::max(total + 32, 2 * entry.length);
-    grow(entry.k_SKD, k_TKD, entry.length, capacity);
-    grow(entry.v_SKD, v_TKD, entry.length, capacity);
+void KvCache::enter(const std::vector<std::int64_t>& starts) {
+  prefill_ = longest_ == 0;
+  for (std::size_t i = 0; i < lengths_.size(); ++i) lengths_[i] += starts.at(i + 1) - starts[i];
+  longest_ = lengths_.empty() ? 0 : *std::max_element(lengths_.begin(), lengths_.end());
+  if (capacity_ < longest_) capacity_ = longest_ + kRoom;
+  std::vector<std::int64_t> slots;
+  slots.reserve(static_cast<std::size_t>(starts.back()));
+  for (std::size_t i = 0; i < lengths_.size(); ++i) {
+    const std::int64_t added = starts[i + 1] - starts[i], end = static_cast<std::int64_t>(i) * capacity_ + lengths_[i];
+    for (std::int64_t slot = end - added; slot < end; ++slot) slots.push_back(slot);
   }
-  entry.k_SKD.narrow(0, entry.length, added).copy_(k_TKD);
-  entry.v_SKD.narrow(0, entry.length, added).copy_(v_TKD);
-  entry.length = total;
-  return {entry.k_SKD.narrow(0, 0, total), entry.v_SKD.narrow(0, 0, total)};
+  slots_T = at::tensor(slots, at::kLong);
+  filled_B11S_ = at::Tensor();
+  if (std::any_of(lengths_.begin(), lengths_.end(), [&](std::int64_t length) { return length != longest_; }))
+    filled_B11S_ = at::arange(longest_).unsqueeze(0).lt(at::tensor(lengths_, at::kLong).unsqueeze(1)).unsqueeze(1).unsqueeze(1);
+}
+
+void KvCache::reserve(at::Tensor& stored_BSKD, const at::Tensor& like_TKD) const {
+  if (stored_BSKD.defined() && stored_BSKD.size(1) >= capacity_) return;
+  // zeros: a masked place is multiplied by nought, which a NaN found in fresh memory would survive
+  const at::Tensor larger_BSKD =
+      at::zeros({static_cast<std::int64_t>(lengths_.size()), capacity_, like_TKD.size(1), like_TKD.size(2)}, like_TKD.options());
+  if (stored_BSKD.defined()) larger_BSKD.narrow(1, 0, stored_BSKD.size(1)).copy_(stored_BSKD.narrow(0, 0, larger_BSKD.size(0)));
+  stored_BSKD = larger_BSKD;
+}
+
+std::pair<at::Tensor, at::Tensor> KvCache::append(std::size_t layer, const at::Tensor& k_TKD, const at::Tensor& v_TKD) {
+  const auto sequences = static_cast<std::int64_t>(lengths_.size());
+  if (!slots_T.device().is_cpu() || !k_TKD.is_cpu()) {
+    slots_T = slots_T.to(k_TKD.device());
+    if (filled_B11S_.defined()) filled_B11S_ = filled_B11S_.to(k_TKD.device());
+  }
+  const auto put = [&](at::Tensor& stored_BSKD, const at::Tensor& new_TKD) {
+    reserve(stored_BSKD, new_TKD);
+    stored_BSKD.flatten(0, 1).index_copy_(0, slots_T, new_TKD);
+    return stored_BSKD.narrow(0, 0, sequences).narrow(1, 0, longest_);
+  };
+  Layer& stored = layers_.at(layer);
+  at::Tensor k_BSKD = put(stored.k_BSKD, k_TKD);
+  return {std::move(k_BSKD), put(stored.v_BSKD, v_TKD)};
 }
 
 void KvCache::keep(const std::vector<std::size_t>& sequences) {
-  const std::size_t layers = sequences_ == 0 ? 0 : entries_.size() / sequences_;
-  std::vector<Entry> kept;
-  kept.reserve(layers * sequences.size());
-  for (std::size_t layer = 0; layer < layers; ++layer)
-    for (const std::size_t sequence : sequences) kept.push_back(entries_.at(layer * sequences_ + sequence));
-  entries_ = std::move(kept);
-  sequences_ = sequences.size();
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const std::size_t from = sequences[i];
+    if (from == i) continue;
+    for (Layer& layer : layers_)
+      for (at::Tensor* stored_BSKD : {&layer.k_BSKD, &layer.v_BSKD})
+        if (stored_BSKD->defined())
+          stored_BSKD->select(0, static_cast<std::int64_t>(i)).copy_(stored_BSKD->select(0, static_cast<std::int64_t>(from)));
+    lengths_.at(i) = lengths_.at(from);
+  }
+  lengths_.resize(sequences.size());
 }
 
 }  // namespace retain::models

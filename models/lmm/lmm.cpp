@@ -130,7 +130,8 @@ at::Tensor Lmm::forward(const MicroBatch& batch, const at::Tensor& hidden_TH) {
 at::Tensor Lmm::forward_cached(const MicroBatch& batch, const at::Tensor& hidden_TH, KvCache& cache) {
   const at::NoGradGuard no_gradients;
   const at::Tensor input_TH = parts_->mesh.is_first_pipeline_stage() ? parts_->embed(batch) : hidden_TH;
-  return parts_->decoder.forward_cached(input_TH, batch.positions_T.to(input_TH.device()), batch.starts, cache);
+  return parts_->decoder.forward_cached(input_TH, batch.positions_T.to(input_TH.device()), batch.starts, cache,
+                                        parts_->mesh.is_last_pipeline_stage());
 }
 
 at::Tensor Lmm::loss(const MicroBatch& batch, const at::Tensor& hidden_TH) {

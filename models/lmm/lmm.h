@@ -57,8 +57,9 @@ class Lmm {
   /// Last pipeline stage: whole-vocabulary float32 logits [rows, V] at `rows` of hidden_TH, gathered over the tensor group.
   at::Tensor logits(const at::Tensor& hidden_TH, const at::Tensor& rows);
 
-  /// One step of incremental decoding (no gradient): `batch` holds only new tokens of each sequence (positions_T absolute);
-  /// keys and values are appended to `cache`, whose sequence i is the batch's i-th.
+  /// One step of incremental decoding (no gradient): `batch` holds only new tokens of each sequence (positions_T absolute), whole
+  /// prompts in the first step and one token in every other; keys and values are appended to `cache`, whose sequence i is the
+  /// batch's i-th. The last pipeline stage returns the hidden state of each sequence's last token alone, [B,H].
   at::Tensor forward_cached(const MicroBatch& batch, const at::Tensor& hidden_TH, KvCache& cache);
 
   /// From now on sees what the decoder blocks of this pipeline stage add in forward(); empty: nobody does.

@@ -178,23 +178,47 @@ TEST(Layers, HeadsOfARankCoverTheirGroups) {
 }
 
 TEST(Layers, CachedAttentionEqualsTheWhole) {
-  const LocalHeads local = local_heads(6, 2, 1, 0);
-  const at::Tensor q = random({11, 6, 8}, 1).to(at::kFloat), k = random({11, 2, 8}, 2).to(at::kFloat),
-                   v = random({11, 2, 8}, 3).to(at::kFloat);
-  const at::Tensor whole = packed_attention(q, k, v, local.runs, {0, 11}, true);
-  KvCache cache(2, 3);
-  std::vector<at::Tensor> parts;
-  for (const auto& [begin, end] : {std::pair{0, 4}, std::pair{4, 5}, std::pair{5, 9}, std::pair{9, 11}}) {
-    const auto [all_k, all_v] = cache.append(1, 2, k.slice(0, begin, end), v.slice(0, begin, end));
-    parts.push_back(continued_attention(q.slice(0, begin, end), all_k, all_v, local.runs));
-    if (begin == 4) cache.keep({0, 2});
-    if (begin == 4) break;
+  constexpr std::int64_t kLengths[] = {7, 75, 4};  // what each sequence has in the end; the second outgrows its first room
+  for (const int parts : {1, 2, 4}) {
+    const LocalHeads local = local_heads(6, 2, parts, parts - 1);
+    std::vector<at::Tensor> q, k, v, whole;
+    for (const std::int64_t length : kLengths) {
+      q.push_back(random({length, local.query.size(), 8}, 3 * length).to(at::kFloat));
+      k.push_back(random({length, local.key_value.size(), 8}, 3 * length + 1).to(at::kFloat));
+      v.push_back(random({length, local.key_value.size(), 8}, 3 * length + 2).to(at::kFloat));
+      whole.push_back(packed_attention(q.back(), k.back(), v.back(), local.runs, {0, length}, true));
+    }
+    std::vector<std::size_t> active = {0, 1, 2};
+    std::vector<std::int64_t> had = {0, 0, 0}, adds = {3, 5, 2};
+    KvCache cache(2, 3);
+    while (!active.empty()) {
+      std::vector<at::Tensor> last_q, new_k, new_v, expected;
+      std::vector<std::int64_t> starts = {0};
+      for (const std::size_t i : active) {
+        const std::int64_t end = had[i] + adds[i];
+        last_q.push_back(q[i].slice(0, end - 1, end));
+        new_k.push_back(k[i].slice(0, had[i], end));
+        new_v.push_back(v[i].slice(0, had[i], end));
+        expected.push_back(whole[i].slice(0, end - 1, end));
+        starts.push_back(starts.back() + adds[i]);
+        had[i] = end;
+        adds[i] = 1;
+      }
+      cache.enter(starts);
+      EXPECT_EQ(cache.is_prefill(), had[1] == 5);
+      for (const std::size_t layer : {0U, 1U}) {
+        const auto [all_k, all_v] = cache.append(layer, at::cat(new_k), at::cat(new_v));
+        expect_close(last_token_attention(at::cat(last_q), all_k, all_v, local.runs, cache.filled()), at::cat(expected), 2e-6);
+      }
+      std::vector<std::size_t> kept, going_on;
+      for (std::size_t row = active.size(); row-- > 0;)
+        if (had[active[row]] < kLengths[active[row]]) kept.insert(kept.begin(), row);
+      if (kept.size() == active.size()) continue;
+      for (const std::size_t row : kept) going_on.push_back(active[row]);
+      cache.keep(kept);
+      active = going_on;
+    }
   }
-  for (const auto& [begin, end] : {std::pair{5, 9}, std::pair{9, 11}}) {
-    const auto [all_k, all_v] = cache.append(1, 1, k.slice(0, begin, end), v.slice(0, begin, end));
-    parts.push_back(continued_attention(q.slice(0, begin, end), all_k, all_v, local.runs));
-  }
-  expect_close(at::cat(parts), whole, 2e-6);
 }
 
 TEST(Layers, RecomputedPartsHaveTheSameGradients) {
