@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commit and read of a state of 3 GiB by all ranks: a model of 1 GiB in float32 with both moments, in the shapes of the peers'
-// checkpoint benchmark, cut along rows over the ranks. Digests and fsync included; reading from a cold cache.
+// checkpoint benchmark, cut along rows over the ranks. Digests and fsync included; reading from a cold cache, into tensors that
+// exist, as those of a run do.
 //
 //     [mpirun -np N] bench_sharded_store FOLDER [--rounds N]
 //
@@ -64,7 +65,7 @@ parallel::ParameterSet parameters_of(const std::vector<parallel::ParameterSpec>&
   std::vector<parallel::Parameter> held;
   for (const parallel::ParameterSpec& spec : rows) {
     at::Tensor value = at::empty(spec.local_shape(rank));
-    if (filled) value.normal_(0, 1, generator);
+    filled ? value.normal_(0, 1, generator) : value.zero_();
     held.push_back({spec, std::move(value)});
   }
   return parallel::ParameterSet(std::move(held));

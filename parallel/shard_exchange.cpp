@@ -110,7 +110,15 @@ at::Device device_of(const std::vector<ShardedArray>& arrays) {
   return at::kCPU;
 }
 
-/// The writer's side of one chunk.
+/// The chunk's bytes where they already lie together in this rank's part; undefined elsewhere.
+at::Tensor in_place(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk, const std::vector<Piece>& pieces) {
+  const std::int64_t element = framework::size_of(array.spec.dtype);
+  if (pieces.size() != 1 || pieces[0].holder != mesh.world().rank() || !local.is_cpu()) return {};
+  if (pieces[0].local.size() * element != chunk.bytes.size()) return {};
+  return bytes_of(local).narrow(0, pieces[0].local.begin * element, chunk.bytes.size());
+}
+
+/// The writer's side of one chunk, in memory of its own.
 at::Tensor collect(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk,
                    const std::vector<Piece>& pieces, const at::Device& device) {
   const std::int64_t element = framework::size_of(array.spec.dtype);
@@ -128,6 +136,43 @@ at::Tensor collect(const Mesh& mesh, const ShardedArray& array, const at::Tensor
     copy_runs(piece, elements, element, data_of(whole), data_of(packed), true);
   }
   return whole;
+}
+
+enum class Memory { shared, own };  ///< may a chunk's bytes be those of the rank's part?
+
+/// Collective: `keep` gets the chunks of this rank, in order.
+void collect_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks, Memory memory,
+                    const std::function<void(const Chunk&, at::Tensor)>& keep) {
+  const int me = mesh.world().rank();
+  const at::Device device = device_of(arrays);
+  SendQueue sends;
+  std::exception_ptr failure;
+  at::Tensor local;
+  for (const Chunk& chunk : chunks) {
+    const ShardedArray& array = arrays[chunk.array];
+    if (chunk.bytes.begin == 0) local = array.fetch ? array.fetch() : array.local;
+    const std::int64_t element = framework::size_of(array.spec.dtype);
+    const std::vector<Piece> pieces = pieces_of(array, chunk, mesh.shape());
+    if (chunk.writer == me) {
+      at::Tensor whole = memory == Memory::shared ? in_place(mesh, array, local, chunk, pieces) : at::Tensor();
+      if (!whole.defined()) whole = collect(mesh, array, local, chunk, pieces, device);
+      try {
+        if (!failure) keep(chunk, std::move(whole));
+      } catch (const std::exception&) {
+        failure = std::current_exception();
+      }
+      continue;
+    }
+    for (const Piece& piece : pieces) {
+      if (piece.holder != me) continue;
+      at::Tensor part = bytes_of(local).narrow(0, piece.local.begin * element, piece.local.size() * element);
+      sends.add(mesh.world().send_async(part, chunk.writer, kTag), part);
+    }
+  }
+  sends.drain();
+  agree(mesh.world(), [&] {
+    if (failure) std::rethrow_exception(failure);
+  });
 }
 
 }  // namespace
@@ -158,42 +203,14 @@ std::vector<Chunk> deal(const std::vector<ShardedArray>& arrays, const MeshShape
 
 void gather_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks,
                    const std::function<void(const Chunk&, std::span<const std::byte>)>& write) {
-  keep_chunks(mesh, arrays, chunks, [&](const Chunk& chunk, const at::Tensor& whole) {
+  collect_chunks(mesh, arrays, chunks, Memory::shared, [&](const Chunk& chunk, const at::Tensor& whole) {
     write(chunk, {data_of(whole), static_cast<std::size_t>(whole.numel())});
   });
 }
 
 void keep_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, const std::vector<Chunk>& chunks,
                  const std::function<void(const Chunk&, at::Tensor)>& keep) {
-  const int me = mesh.world().rank();
-  const at::Device device = device_of(arrays);
-  SendQueue sends;
-  std::exception_ptr failure;
-  at::Tensor local;
-  for (const Chunk& chunk : chunks) {
-    const ShardedArray& array = arrays[chunk.array];
-    if (chunk.bytes.begin == 0) local = array.fetch ? array.fetch() : array.local;
-    const std::int64_t element = framework::size_of(array.spec.dtype);
-    const std::vector<Piece> pieces = pieces_of(array, chunk, mesh.shape());
-    if (chunk.writer == me) {
-      at::Tensor whole = collect(mesh, array, local, chunk, pieces, device);
-      try {
-        if (!failure) keep(chunk, std::move(whole));
-      } catch (const std::exception&) {
-        failure = std::current_exception();
-      }
-      continue;
-    }
-    for (const Piece& piece : pieces) {
-      if (piece.holder != me) continue;
-      at::Tensor part = bytes_of(local).narrow(0, piece.local.begin * element, piece.local.size() * element);
-      sends.add(mesh.world().send_async(part, chunk.writer, kTag), part);
-    }
-  }
-  sends.drain();
-  agree(mesh.world(), [&] {
-    if (failure) std::rethrow_exception(failure);
-  });
+  collect_chunks(mesh, arrays, chunks, Memory::own, keep);
 }
 
 std::int64_t scatter_array(const Mesh& mesh, const ShardedArray& array, const ReadBytes& read, std::exception_ptr& failure) {

@@ -77,8 +77,17 @@ std::size_t FileOperations::write_at(int descriptor, std::span<const std::byte> 
   }
 }
 
-int FileOperations::open_direct(const Path& path) {
-  return ::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+int FileOperations::open_direct(const Path& path, int flags) {
+  return ::open(path.c_str(), flags | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+}
+
+std::size_t FileOperations::read_direct_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset, const Path& path) {
+  for (;;) {
+    const ssize_t moved = ::pread(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (moved >= 0) return static_cast<std::size_t>(moved);
+    if (errno == EINVAL || errno == EOPNOTSUPP) return 0;
+    if (errno != EINTR) fail("read", path);
+  }
 }
 
 std::size_t FileOperations::write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset,

@@ -26,9 +26,10 @@ class FileOperations {
   virtual std::size_t read_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset, const Path& path);
   virtual std::size_t write_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset,
                                const Path& path);
-  /// Opens an existing file for direct writing; -1 where the file system has no such thing.
-  virtual int open_direct(const Path& path);
-  /// Like write_at on a descriptor of open_direct; 0 where the file system will not have it this way.
+  /// Opens an existing file past the page cache, with O_RDONLY or O_WRONLY; -1 where the file system has no such thing.
+  virtual int open_direct(const Path& path, int flags);
+  /// Like read_at and write_at on a descriptor of open_direct; 0 where the file system will not have it this way.
+  virtual std::size_t read_direct_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset, const Path& path);
   virtual std::size_t write_direct_at(int descriptor, std::span<const std::byte> bytes, std::uint64_t offset,
                                       const Path& path);
   virtual void resize(int descriptor, std::uint64_t bytes, const Path& path);

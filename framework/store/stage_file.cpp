@@ -51,6 +51,7 @@ StageFile::StageFile(FileOperations& operations, const std::filesystem::path& pa
       manifest_(read_manifest(file_, header_)),
       id_(id_of(manifest_)) {
   for (std::size_t i = 0; i < manifest_.arrays.size(); ++i) index_.emplace(manifest_.arrays[i].spec.path, i);
+  if (header_.file_bytes >= kLargeBytes) direct_.emplace(operations, file_);
 }
 
 const ArrayEntry* StageFile::find(std::string_view path) const {
@@ -59,7 +60,11 @@ const ArrayEntry* StageFile::find(std::string_view path) const {
 }
 
 void StageFile::read_block(const ArrayEntry& array, std::uint64_t block, std::span<std::byte> whole) const {
-  file_.read(whole, array.offset + block * kBlockBytes);
+  const std::uint64_t offset = array.offset + block * kBlockBytes;
+  if (direct_)
+    direct_->read(whole, offset);
+  else
+    file_.read(whole, offset);
   bytes_read_ += whole.size();
   const Digest found = digest_of(std::span<const std::byte>(whole));
   if (found == array.blocks.at(block)) return;

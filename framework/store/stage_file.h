@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "framework/store/direct_io.h"
 #include "framework/store/file_ops.h"
 #include "framework/store/hdf5_skeleton.h"
 #include "framework/store/manifest.h"
@@ -20,6 +22,8 @@ namespace retain::framework {
 /// An open stage file or mid-stage checkpoint. Thread-safe.
 class StageFile {
  public:
+  static constexpr std::uint64_t kLargeBytes = std::uint64_t{256} << 20;  ///< files from here on are read past the page cache
+
   /// Reads and checks header and manifest. Throws Error(io) when it cannot be opened, Error(store_invalid) or
   /// Error(store_digest) when it is not intact.
   StageFile(FileOperations& operations, const std::filesystem::path& path);
@@ -48,6 +52,7 @@ class StageFile {
   void read_block(const ArrayEntry& array, std::uint64_t block, std::span<std::byte> whole) const;
 
   File file_;
+  std::optional<DirectReader> direct_;  ///< of a large file: the page cache would hold it for nobody
   StageHeader header_;
   Manifest manifest_;
   std::map<std::string, std::size_t, std::less<>> index_;

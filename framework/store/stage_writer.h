@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/store/direct_writer.h"
+#include "framework/store/direct_io.h"
 #include "framework/store/file_ops.h"
 #include "framework/store/hdf5_skeleton.h"
 #include "framework/store/manifest.h"

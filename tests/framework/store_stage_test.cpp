@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stage files: what is written is read, links lead to the holder, plain HDF5 tools see the whole model.
+#include <fcntl.h>
+
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
+#include "framework/store/direct_io.h"
 #include "framework/store/results.h"
 #include "tests/framework/store_support.h"
 
@@ -59,6 +63,36 @@ TEST_F(StageTest, SlicesEqualThoseOfTheWhole) {
     ASSERT_EQ(std::memcmp(&columns[row * 183 * 4], &whole[(row * 1100 + 17) * 4], 183 * 4), 0) << row;
   stage.read_slice("language.embed_tokens.weight", 0, 1400, 1500, rows);
   EXPECT_EQ(std::memcmp(rows.data(), &whole[1400 * 1100 * 4], rows.size()), 0);
+}
+
+/// The real thing, counting what goes past the page cache.
+struct CountedFiles : FileOperations {
+  std::size_t read_direct_at(int descriptor, std::span<std::byte> bytes, std::uint64_t offset, const Path& path) override {
+    const std::size_t moved = FileOperations::read_direct_at(descriptor, bytes, offset, path);
+    past_cache += moved;
+    return moved;
+  }
+  std::uint64_t past_cache = 0;
+};
+
+TEST_F(StageTest, LargeStagesAreReadPastThePageCacheAndChecked) {
+  Model large = base_model();
+  large.add("tensors/language.lm_head.weight", DType::bfloat16, {33000, 4100}, 7);  // its last block ends within a page
+  CountedFiles files;
+  const Store counted = Store::open(folder.path() / "store", files);
+  const std::string id = large.commit(store, lock, {});
+  ASSERT_GT(std::filesystem::file_size(store.stage_path(id)), StageFile::kLargeBytes);
+  const StageReader stage(counted, id);
+  expect_equal(stage, large);
+  File probe(files, folder.path() / "probe", O_RDWR | O_CREAT);
+  if (DirectWriter(files, probe).direct()) EXPECT_GT(files.past_cache, StageFile::kLargeBytes / 10 * 9);
+
+  const ArrayEntry& head = *stage.manifest().find("tensors/language.lm_head.weight");
+  std::fstream file(store.stage_path(id), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(head.offset + 5 * kBlockBytes + 77));
+  file.put(static_cast<char>(~std::to_integer<int>(large.bytes.at(head.spec.path)[5 * kBlockBytes + 77])));
+  file.close();
+  EXPECT_EQ(kind_of([&] { StageReader(counted, id).read_all("language.lm_head.weight"); }), ErrorKind::store_digest);
 }
 
 TEST_F(StageTest, AStageCostsOnlyWhatChangedAndLinksStraightToTheHolder) {
