@@ -16,7 +16,8 @@
 namespace retain::parallel {
 namespace {
 
-constexpr std::int64_t kChunkBytes = 4 * static_cast<std::int64_t>(framework::kBlockBytes);
+constexpr auto kBlock = static_cast<std::int64_t>(framework::kBlockBytes);
+constexpr std::int64_t kChunkBytes = 4 * kBlock;
 constexpr std::size_t kSendsInFlight = 8;
 constexpr int kTag = 7101;  // pieces between two ranks follow the order of the chunks, so one tag is enough
 
@@ -49,6 +50,32 @@ class SendQueue {
   }
   std::deque<std::pair<std::unique_ptr<Work>, at::Tensor>> sends_;
 };
+
+/// A rank that has part of an array.
+struct Holder {
+  int rank = 0;  // of the world
+  ShardGeometry part;
+};
+
+/// In the order of turns: neighbours are of different replicas.
+std::vector<Holder> holders_of(const ShardedArray& array, const MeshShape& shape) {
+  std::vector<Holder> holders;
+  for (int tensor = 0; tensor < shape.tensor; ++tensor)
+    for (int data = 0; data < shape.data; ++data)
+      holders.push_back({world_rank(shape, data, array.spec.pipeline_stages.front(), tensor), geometry_of(array, tensor, data)});
+  return holders;
+}
+
+/// Those that hold most of a block, or nearly: whatever another writes must be sent to it.
+std::vector<int> best_of(const std::vector<Holder>& holders, Range elements) {
+  std::vector<std::int64_t> held;
+  for (const Holder& holder : holders) held.push_back(holder.part.local_range(elements).size());
+  const std::int64_t most = *std::max_element(held.begin(), held.end());
+  std::vector<int> best;
+  for (std::size_t i = 0; i < held.size(); ++i)
+    if (4 * held[i] >= 3 * most) best.push_back(holders[i].rank);
+  return best;
+}
 
 /// A piece of a chunk and who holds it.
 struct Piece {
@@ -185,17 +212,22 @@ ShardGeometry geometry_of(const ShardedArray& array, int tensor_rank, int data_r
 
 std::vector<Chunk> deal(const std::vector<ShardedArray>& arrays, const MeshShape& shape) {
   std::vector<Chunk> chunks;
-  int turn = 0;
+  std::size_t turn = 0;
   for (std::size_t a = 0; a < arrays.size(); ++a) {
-    const std::int64_t bytes = arrays[a].spec.bytes();
-    const bool paged = static_cast<std::uint64_t>(bytes) >= framework::kPagedBytes;
-    for (std::int64_t begin = 0; begin < bytes; begin += kChunkBytes) {
-      Chunk chunk{a, {begin, std::min(begin + kChunkBytes, bytes)}, 0};
-      if (paged) {
-        chunk.writer = world_rank(shape, turn % shape.data, arrays[a].spec.pipeline_stages.front(), turn / shape.data % shape.tensor);
-        ++turn;
-      }
-      chunks.push_back(chunk);
+    const std::int64_t bytes = arrays[a].spec.bytes(), element = framework::size_of(arrays[a].spec.dtype);
+    if (static_cast<std::uint64_t>(bytes) < framework::kPagedBytes) {
+      if (bytes > 0) chunks.push_back({a, {0, bytes}, 0});
+      continue;
+    }
+    const std::vector<Holder> holders = holders_of(arrays[a], shape);
+    for (std::int64_t begin = 0; begin < bytes; begin += kBlock) {
+      const std::int64_t end = std::min(begin + kBlock, bytes);
+      const std::vector<int> best = best_of(holders, {begin / element, end / element});
+      Chunk* last = begin > 0 ? &chunks.back() : nullptr;
+      if (last && end - last->bytes.begin <= kChunkBytes && std::find(best.begin(), best.end(), last->writer) != best.end())
+        last->bytes.end = end;
+      else
+        chunks.push_back({a, {begin, end}, best[turn++ % best.size()]});
     }
   }
   return chunks;

@@ -21,8 +21,8 @@ struct Chunk {
   int writer = 0;    ///< world rank
 };
 
-/// Who writes what, the same on every rank: large arrays are dealt out over the data replicas and tensor ranks of the
-/// pipeline stage that owns them, small ones (which may share pages of the file) all go to rank 0.
+/// Who writes what, the same on every rank: a block of a large array goes to a rank of the pipeline stage that owns it and holds
+/// most of the block, in turns where several do (replicas); small arrays (which may share pages of the file) all go to rank 0.
 std::vector<Chunk> deal(const std::vector<ShardedArray>& arrays, const MeshShape& shape);
 
 /// Collective over mesh.world(): brings every chunk together on its writer, in bounded memory, and calls
