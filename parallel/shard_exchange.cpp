@@ -51,6 +51,8 @@ class SendQueue {
   std::deque<std::pair<std::unique_ptr<Work>, at::Tensor>> sends_;
 };
 
+Range elements_of(const Chunk& chunk, std::int64_t element) { return {chunk.bytes.begin / element, chunk.bytes.end / element}; }
+
 /// A rank that has part of an array.
 struct Holder {
   int rank = 0;  // of the world
@@ -77,6 +79,25 @@ std::vector<int> best_of(const std::vector<Holder>& holders, Range elements) {
   return best;
 }
 
+/// Adds an array's chunks: blocks that lie together and go to one rank.
+void deal_blocks(const ShardedArray& array, std::size_t number, const std::vector<Holder>& holders, std::size_t& turn,
+                 std::vector<Chunk>& chunks) {
+  const std::int64_t bytes = array.spec.bytes(), element = framework::size_of(array.spec.dtype);
+  if (static_cast<std::uint64_t>(bytes) < framework::kPagedBytes) {
+    if (bytes > 0) chunks.push_back({number, {0, bytes}, 0});
+    return;
+  }
+  for (std::int64_t begin = 0; begin < bytes; begin += kBlock) {
+    const std::int64_t end = std::min(begin + kBlock, bytes);
+    const std::vector<int> best = best_of(holders, {begin / element, end / element});
+    Chunk* last = begin > 0 ? &chunks.back() : nullptr;
+    if (last && end - last->bytes.begin <= kChunkBytes && std::find(best.begin(), best.end(), last->writer) != best.end())
+      last->bytes.end = end;
+    else
+      chunks.push_back({number, {begin, end}, best[turn++ % best.size()]});
+  }
+}
+
 /// A piece of a chunk and who holds it.
 struct Piece {
   int holder = 0;  // world rank
@@ -88,7 +109,7 @@ struct Piece {
 /// wholly within earlier ones are left out).
 std::vector<Piece> pieces_of(const ShardedArray& array, const Chunk& chunk, const MeshShape& shape) {
   const std::int64_t element = framework::size_of(array.spec.dtype);
-  const Range elements{chunk.bytes.begin / element, chunk.bytes.end / element};
+  const Range elements = elements_of(chunk, element);
   const MeshPosition writer = position_of(shape, chunk.writer);
   const int owner = array.spec.pipeline_stages.front();
   std::vector<Piece> pieces;
@@ -122,8 +143,10 @@ void copy_runs(const Piece& piece, Range elements, std::int64_t element, std::by
 
 std::byte* data_of(const at::Tensor& bytes) { return static_cast<std::byte*>(bytes.data_ptr()); }
 
-/// The same answer on every tensor rank: does each one's part lie in one piece in the file?
-bool contiguous_everywhere(const Mesh& mesh, const ShardedArray& array) {
+/// The same answer on every tensor rank: small arrays and shares of a replica, where each one's part lies in one piece in the file.
+bool each_reads_alone(const Mesh& mesh, const ShardedArray& array) {
+  const bool small = static_cast<std::uint64_t>(array.spec.bytes()) < framework::kPagedBytes;
+  if (mesh.shape().tensor > 1 && !small && !array.data_share) return false;
   for (int tensor = 0; tensor < mesh.shape().tensor; ++tensor) {
     const ShardGeometry part = geometry_of(array, tensor, mesh.position().data);
     if (part.global_hull().size() != part.elements()) return false;
@@ -149,7 +172,7 @@ at::Tensor in_place(const Mesh& mesh, const ShardedArray& array, const at::Tenso
 at::Tensor collect(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk,
                    const std::vector<Piece>& pieces, const at::Device& device) {
   const std::int64_t element = framework::size_of(array.spec.dtype);
-  const Range elements{chunk.bytes.begin / element, chunk.bytes.end / element};
+  const Range elements = elements_of(chunk, element);
   at::Tensor whole = byte_buffer(chunk.bytes.size(), at::kCPU);
   for (const Piece& piece : pieces) {
     at::Tensor packed;
@@ -213,23 +236,7 @@ ShardGeometry geometry_of(const ShardedArray& array, int tensor_rank, int data_r
 std::vector<Chunk> deal(const std::vector<ShardedArray>& arrays, const MeshShape& shape) {
   std::vector<Chunk> chunks;
   std::size_t turn = 0;
-  for (std::size_t a = 0; a < arrays.size(); ++a) {
-    const std::int64_t bytes = arrays[a].spec.bytes(), element = framework::size_of(arrays[a].spec.dtype);
-    if (static_cast<std::uint64_t>(bytes) < framework::kPagedBytes) {
-      if (bytes > 0) chunks.push_back({a, {0, bytes}, 0});
-      continue;
-    }
-    const std::vector<Holder> holders = holders_of(arrays[a], shape);
-    for (std::int64_t begin = 0; begin < bytes; begin += kBlock) {
-      const std::int64_t end = std::min(begin + kBlock, bytes);
-      const std::vector<int> best = best_of(holders, {begin / element, end / element});
-      Chunk* last = begin > 0 ? &chunks.back() : nullptr;
-      if (last && end - last->bytes.begin <= kChunkBytes && std::find(best.begin(), best.end(), last->writer) != best.end())
-        last->bytes.end = end;
-      else
-        chunks.push_back({a, {begin, end}, best[turn++ % best.size()]});
-    }
-  }
+  for (std::size_t a = 0; a < arrays.size(); ++a) deal_blocks(arrays[a], a, holders_of(arrays[a], shape), turn, chunks);
   return chunks;
 }
 
@@ -249,46 +256,52 @@ std::int64_t scatter_array(const Mesh& mesh, const ShardedArray& array, const Re
   const MeshPosition& me = mesh.position();
   const std::int64_t element = framework::size_of(array.spec.dtype);
   std::int64_t asked = 0;
-  const auto guarded_read = [&](Range elements, std::span<std::byte> out) {
+  const auto guarded_read = [&](Range elements, const at::Tensor& out) {
     if (failure) return;
     try {
-      asked += static_cast<std::int64_t>(out.size());
-      read(static_cast<std::uint64_t>(elements.begin * element), out);
+      asked += out.numel();
+      read(static_cast<std::uint64_t>(elements.begin * element), {data_of(out), static_cast<std::size_t>(out.numel())});
     } catch (const std::exception&) {
       failure = std::current_exception();
     }
   };
-  at::Tensor local = bytes_of(array.local);
+  const at::Tensor local = bytes_of(array.local);
+  const auto part_of_local = [&](Range part) { return local.narrow(0, part.begin * element, part.size() * element); };
   const ShardGeometry mine = geometry_of(array, me.tensor, me.data);
-  if (contiguous_everywhere(mesh, array)) {
-    guarded_read(mine.global_hull(), {data_of(local), static_cast<std::size_t>(local.numel())});
+  if (each_reads_alone(mesh, array)) {
+    guarded_read(mine.global_hull(), local);
     return asked;
   }
+  std::vector<Holder> holders;
+  for (int tensor = 0; tensor < mesh.shape().tensor; ++tensor) holders.push_back({tensor, geometry_of(array, tensor, me.data)});
+  std::vector<Chunk> chunks;
+  std::size_t turn = 0;
+  deal_blocks(array, 0, holders, turn, chunks);
+
+  std::vector<std::unique_ptr<Work>> receives;
+  for (const Chunk& chunk : chunks) {
+    const Range wanted = mine.local_range(elements_of(chunk, element));
+    if (chunk.writer == me.tensor || wanted.size() == 0) continue;
+    receives.push_back(mesh.tensor().receive_async(part_of_local(wanted), chunk.writer, kTag));
+  }
   SendQueue sends;
-  int turn = 0;
-  const std::int64_t step = kChunkBytes / element;
-  for (std::int64_t begin = 0; begin < array.spec.elements(); begin += step, ++turn) {
-    const Range elements{begin, std::min(begin + step, array.spec.elements())};
-    const int reader = turn % mesh.shape().tensor;
-    const Range wanted = mine.local_range(elements);
-    if (reader != me.tensor) {
-      if (wanted.size() > 0)
-        mesh.tensor().receive_async(local.narrow(0, wanted.begin * element, wanted.size() * element), reader, kTag)->wait();
-      continue;
-    }
-    const at::Tensor whole = byte_buffer(elements.size() * element, at::kCPU);
-    guarded_read(elements, {data_of(whole), static_cast<std::size_t>(whole.numel())});
-    for (int tensor = 0; tensor < mesh.shape().tensor; ++tensor) {
-      const ShardGeometry theirs = geometry_of(array, tensor, me.data);
-      const Piece piece{tensor, theirs, theirs.local_range(elements)};
-      if (piece.local.size() == 0) continue;
-      at::Tensor packed = tensor == me.tensor ? local.narrow(0, piece.local.begin * element, piece.local.size() * element)
-                                              : byte_buffer(piece.local.size() * element, at::kCPU);
+  for (const Chunk& chunk : chunks) {
+    if (chunk.writer != me.tensor) continue;
+    const Range elements = elements_of(chunk, element), wanted = mine.local_range(elements);
+    const bool in_place = wanted.size() == elements.size();
+    const at::Tensor whole = in_place ? part_of_local(wanted) : byte_buffer(chunk.bytes.size(), at::kCPU);
+    guarded_read(elements, whole);
+    for (const Holder& holder : holders) {
+      const Piece piece{holder.rank, holder.part, holder.part.local_range(elements)};
+      if (piece.local.size() == 0 || (in_place && holder.rank == me.tensor)) continue;
+      const bool own = holder.rank == me.tensor;
+      const at::Tensor packed = own ? part_of_local(piece.local) : byte_buffer(piece.local.size() * element, at::kCPU);
       copy_runs(piece, elements, element, data_of(whole), data_of(packed), false);
-      if (tensor != me.tensor) sends.add(mesh.tensor().send_async(packed, tensor, kTag), packed);
+      if (!own) sends.add(mesh.tensor().send_async(packed, holder.rank, kTag), packed);
     }
   }
   sends.drain();
+  for (const std::unique_ptr<Work>& receive : receives) receive->wait();
   return asked;
 }
 

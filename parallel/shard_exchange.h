@@ -37,10 +37,10 @@ void keep_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, cons
 /// Reads `out.size()` bytes of an array from byte `begin` on.
 using ReadBytes = std::function<void(std::uint64_t begin, std::span<std::byte> out)>;
 
-/// Collective over mesh.tensor(): fills array.local (CPU, contiguous, of array.spec.dtype). A slice that is contiguous in the
-/// file is read directly; otherwise the tensor ranks read the array in turns and pass each other their parts, so that together
-/// they read it once. Returns the bytes this rank asked `read` for. What `read` throws is kept in `failure` (unless one is
-/// there already) and the exchange goes on, so that no rank waits for ever; throw it with agree().
+/// Collective over mesh.tensor(): fills array.local (CPU, contiguous, of array.spec.dtype). Every block is read by a rank that
+/// needs it and passed on to the others that do, so that together they read the array once; small arrays, and shares that lie in one
+/// piece in the file, each rank reads for itself. Returns the bytes this rank asked `read` for. What `read` throws is kept in
+/// `failure` (unless one is there already) and the exchange goes on, so that no rank waits for ever; throw it with agree().
 std::int64_t scatter_array(const Mesh& mesh, const ShardedArray& array, const ReadBytes& read, std::exception_ptr& failure);
 
 /// This rank's geometry of an array on its mesh position.
