@@ -29,5 +29,7 @@ function(retain_headers target library)
 endfunction()
 
 retain_headers(headers_framework Retain::framework framework)
-set_target_properties(headers_framework PROPERTIES EXCLUDE_FROM_ALL OFF)
+if(NOT RETAIN_SANITIZE)
+  set_target_properties(headers_framework PROPERTIES EXCLUDE_FROM_ALL OFF)
+endif()
 retain_headers(headers_torch Retain::recipes parallel models recipes launch)

@@ -58,10 +58,10 @@ void ShardedStore::read(const std::string& stage, ParameterSet& parameters) {
   });
   std::exception_ptr failure;
   for (Parameter& parameter : parameters.all()) {
-    const auto [file, entry] = reader->place("tensors/" + parameter.spec.name);
-    ShardedArray array{entry->spec.path, parameter.spec, {}, landing(parameter.value, entry->spec.dtype), {}, {}};
-    array.spec.dtype = entry->spec.dtype;
-    const auto read_bytes = [&](std::uint64_t begin, std::span<std::byte> out) { file->read(*entry, begin, out); };
+    const framework::StageReader::Place place = reader->place("tensors/" + parameter.spec.name);
+    ShardedArray array{place.array->spec.path, parameter.spec, {}, landing(parameter.value, place.array->spec.dtype), {}, {}};
+    array.spec.dtype = place.array->spec.dtype;
+    const auto read_bytes = [&](std::uint64_t begin, std::span<std::byte> out) { place.file->read(*place.array, begin, out); };
     scatter_array(mesh_, array, read_bytes, failure);
     put_into(parameter.value, array.local);
   }

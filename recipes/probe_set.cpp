@@ -89,6 +89,7 @@ KeptReading ProbeSet::read(std::size_t i, const Probed& probed, parallel::Sharde
   if (auto kept = find(i, probed.inputs, store)) return *kept;
   json::object result = look(probes_.at(i), probed, store);
   result["kind"] = recipes::describe(probe(i)).at("kind");
+  if (probe(i).numbers) result["vocabulary"] = "numbers";
   store.put_result(key_of(i, probed.inputs), result);
   return find(i, probed.inputs, store).value();  // to the last digit what a later run reads
 }

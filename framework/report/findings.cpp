@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/report/findings.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "framework/report/probe_figures.h"
 
 namespace retain::framework {
 namespace {
@@ -57,7 +60,9 @@ class Search {
   void add_probe_pair(const std::string& first, const std::string& second, const Expectation& expected) {
     Claim claim(all, expected.claim, expected.above);
     for_pairs(first, second, [&](const PooledPair& pair) {
-      for (const auto& [probe, figure] : pair.probes) claim.add(pair.name + ", " + probe, figure, kPoints + std::string(" of probability"));
+      for (const auto& [probe, figure] : pair.probes)
+        if (std::any_of(report_.sources.begin(), report_.sources.end(), [&](const StudySource& source) { return is_number_bias(source, probe); }))
+          claim.add(pair.name + ", " + probe, figure, kPoints + std::string(" of probability"));
     });
   }
   void add_counting(const std::string& recipe, const Expectation& expected) {
@@ -68,7 +73,7 @@ class Search {
   void add_drift(const Expectation& expected, Interval PooledDrift::*figure) {
     Claim claim(all, expected.claim, expected.above);
     for (const PooledDrift& drift : pool_drifts(report_))
-      claim.add(drift.probe + ", " + std::to_string(drift.stages) + " stages of " + std::to_string(drift.runs) + " runs" +
+      if (is_number_bias(report_.sources[drift.source], drift.probe)) claim.add(drift.probe + ", " + std::to_string(drift.stages) + " stages of " + std::to_string(drift.runs) + " runs" +
                     (report_.sources.size() > 1 ? " @ " + report_.sources[drift.source].label : ""),
                 drift.*figure, "Spearman ρ");
   }

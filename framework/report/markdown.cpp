@@ -91,7 +91,7 @@ std::string to_markdown(const Report& report) {
   for (const StudySource& source : report.sources) text += setting(source);
   const std::vector<PooledRecipe> pooled = pool_recipes(report);
   const std::vector<Finding> findings = find_findings(report, pooled);
-  text += "\n" + missing_answers(pooled) + in_short(findings) + to_markdown(findings_table(findings)) + to_markdown(pooled_table(pooled));
+  text += "\n" + missing_answers(pooled) + in_short(findings) + to_markdown(findings_table(findings)) + to_markdown(pooled_table(report, pooled));
   if (const Table against = against_llm_table(report, pooled); !against.rows.empty()) text += to_markdown(against);
   for (std::size_t source = 0; source < report.sources.size(); ++source)
     if (const Table stages = stages_table(report, pooled, source); !stages.rows.empty()) text += to_markdown(stages);

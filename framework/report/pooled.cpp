@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "framework/report/probe_figures.h"
 #include "framework/report/run_figure.h"
 
 namespace retain::framework {
@@ -88,10 +89,11 @@ void add_rebound(RunFigure& figure, const StudySource& source, const StudyBranch
   }
 }
 
-double mean_probe_change(const Study& study, const StudyBranch& branch, const std::string& probe) {
+double mean_probe_change(const StudySource& source, const StudyBranch& branch, const std::string& probe) {
+  const double base = source.study.base.probes.at(probe), scale = is_probability(source, probe) ? 100 : 1;
   std::vector<double> changes;
   for (const StudyPoint& point : branch.stages)
-    if (const auto found = point.probes.find(probe); found != point.probes.end()) changes.push_back(100 * (found->second - study.base.probes.at(probe)));
+    if (const auto found = point.probes.find(probe); found != point.probes.end()) changes.push_back(scale * (found->second - base));
   return moments(changes).mean;
 }
 
@@ -103,17 +105,23 @@ bool complete(const Report& report, std::size_t run) {
 }
 
 void follow_stages(const Report& report, PooledRecipe& pooled) {
-  const Study& study = report.sources[pooled.source].study;
+  const StudySource& source = report.sources[pooled.source];
+  const Study& study = source.study;
   const std::size_t stages = report.branch_of(report.branches[pooled.runs[0]]).stages.size();
+  const auto mean_at = [&](std::size_t stage, const auto& figure) {
+    std::vector<double> values;
+    for (const std::size_t run : pooled.runs) values.push_back(figure(report.branch_of(report.branches[run]).stages[stage]));
+    std::erase_if(values, [](double value) { return std::isnan(value); });
+    return moments(values).mean;
+  };
   for (std::size_t k = 0; k < stages; ++k) {
-    std::vector<double> held_out, probe;
-    for (const std::size_t run : pooled.runs) {
-      const StudyPoint& point = report.branch_of(report.branches[run]).stages[k];
-      held_out.push_back(100 * (held_out_mean(study, point) - held_out_mean(study, study.base)));
-      if (!point.probes.empty()) probe.push_back(point.probes.begin()->second);
-    }
-    pooled.held_out_by_stage.push_back(moments(held_out).mean);
-    pooled.probe_by_stage.push_back(moments(probe).mean);
+    pooled.held_out_by_stage.push_back(
+        mean_at(k, [&](const StudyPoint& point) { return 100 * (held_out_mean(study, point) - held_out_mean(study, study.base)); }));
+    for (const auto& [probe, base] : study.base.probes)
+      pooled.probes_by_stage[probe].push_back(mean_at(k, [&](const StudyPoint& point) {
+        const auto found = point.probes.find(probe);
+        return found == point.probes.end() ? NAN : (is_probability(source, probe) ? 100 : 1) * found->second;
+      }));
   }
 }
 
@@ -145,7 +153,7 @@ void measure_recipe(const Report& report, PooledRecipe& pooled) {
   }), over_runs(report, pooled, [](const Measures& m) { return m.target_overall; }));
   pooled.rebound = pooled_as([&](const StudyBranch& branch, RunFigure& figure) { add_rebound(figure, source, branch); });
   for (const auto& [probe, base] : study.base.probes)
-    pooled.probes[probe] = pooled_as([&](const StudyBranch& branch, RunFigure& figure) { figure.add_value(mean_probe_change(study, branch, probe)); });
+    pooled.probes[probe] = pooled_as([&](const StudyBranch& branch, RunFigure& figure) { figure.add_value(mean_probe_change(source, branch, probe)); });
   follow_stages(report, pooled);
 }
 
@@ -220,7 +228,7 @@ PooledPair pool_pair(const Report& report, const PooledRecipe& first, const Pool
   });
   for (const auto& [probe, base] : study.base.probes)
     pair.probes[probe] = pool(report, runs, [&](std::size_t run, RunFigure& figure) {
-      figure.add_value(mean_probe_change(study, branch(run), probe) - mean_probe_change(study, other(run), probe));
+      figure.add_value(mean_probe_change(report.sources[first.source], branch(run), probe) - mean_probe_change(report.sources[first.source], other(run), probe));
     });
   return pair;
 }

@@ -10,7 +10,7 @@
 
 namespace retain::framework {
 
-/// Percentage points (of probability, for probes) unless said otherwise. Intervals: crossed_bootstrap() over runs and questions.
+/// Percentage points (for probes: where they are probabilities, else as they are) unless said otherwise. Intervals: crossed_bootstrap() over runs and questions.
 struct PooledRecipe {
   std::string recipe;
   std::size_t source = 0;
@@ -20,7 +20,7 @@ struct PooledRecipe {
   Interval rebound;                         ///< held-out mean, last stage − the lowest before it, which other questions chose
   std::map<std::string, Interval> probes;   ///< mean over the stages of probe − base
   std::vector<double> held_out_by_stage;    ///< held-out mean − base after stage 1, 2, …, mean over the runs
-  std::vector<double> probe_by_stage;       ///< the first probe after stage 1, 2, …, mean over the runs
+  std::map<std::string, std::vector<double>> probes_by_stage;  ///< probe after stage 1, 2, …, mean over the runs; NaN: not read
 };
 std::vector<PooledRecipe> pool_recipes(const Report& report);
 

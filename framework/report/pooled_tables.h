@@ -9,7 +9,7 @@
 namespace retain::framework {
 
 /// Learning, what is kept, forgetting, recovery and drift, one row a recipe.
-Table pooled_table(const std::vector<PooledRecipe>& pooled);
+Table pooled_table(const Report& report, const std::vector<PooledRecipe>& pooled);
 /// Every other recipe of a source against its `llm`; no rows where there is none.
 Table against_llm_table(const Report& report, const std::vector<PooledRecipe>& pooled);
 /// Held-out change and probe after some of the stages, the last among them; of one source.

@@ -127,6 +127,16 @@ std::string unit_of(const StudySource& source, const std::string& probe) {
   return "figure";
 }
 
+bool is_probability(const StudySource& source, const std::string& probe) {
+  const std::string kind = kind_of(source, probe);
+  return kind.empty() || kind == "token_bias";
+}
+
+bool is_number_bias(const StudySource& source, const std::string& probe) {
+  const auto reading = reading_at(source, source.study.base.readings, probe);
+  return reading && reading->contains("vocabulary") ? reading->at("vocabulary") == "numbers" : probe == "number_bias";
+}
+
 Table probes_table(const Report& report, std::size_t source) {
   Table table{id_of(report, "probes", source), title_of(report, "Probes", source), {"recipe", "stage", "steps", "probe", "figure", "what it is"}, {},
               "Steps: optimizer steps since the stage began; the last of a stage is its end."};

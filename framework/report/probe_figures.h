@@ -36,4 +36,9 @@ std::vector<WrittenTable> written_answers(const Report& report, std::size_t sour
 /// What a probe's figure is ("probability of its tokens"), by what its reading says; "figure" where none is kept.
 std::string unit_of(const StudySource& source, const std::string& probe);
 
+/// Shown in percentage points; others as they are. A probe of which no reading is kept is taken for one.
+bool is_probability(const StudySource& source, const std::string& probe);
+/// The probability of number tokens, of which the paper's findings speak.
+bool is_number_bias(const StudySource& source, const std::string& probe);
+
 }  // namespace retain::framework

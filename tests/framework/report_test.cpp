@@ -170,7 +170,7 @@ TEST(Pooled, RunsOfARecipeAreOneFigure) {
   EXPECT_LT(pooled[0].held_out.low, report.branches[0].held_out.low + 12) << "runs add to the spread of questions";
   EXPECT_NEAR(pooled[0].probes.at("number_bias").estimate, 100 * (0.199 + 0.399) / 2, 1e-9);
   EXPECT_NEAR(pooled[0].held_out_by_stage.at(0), -60, 1e-9);
-  EXPECT_NEAR(pooled[0].probe_by_stage.at(1), 0.4, 1e-9);
+  EXPECT_NEAR(pooled[0].probes_by_stage.at("number_bias").at(1), 40, 1e-9);
   const PooledPair pair = pool_pair(report, pooled[1], pooled[0]);
   EXPECT_EQ(pair.runs, 2U);
   EXPECT_NEAR(pair.held_out.estimate, -2.5 + 30, 1e-9);
