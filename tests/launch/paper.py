@@ -101,10 +101,22 @@ def check_family(report, name, family):
         orders = 3 if variant else 1
         seeds = 3 if variant == "_clean" else 1
         report.check(len(branches) == len(recipes) * orders * seeds, f"{where}: {len(branches)} branches")
-        report.check([branch["order"] for branch in branches[::seeds][:orders]] == ORDERS[:orders], f"{where}: orders")
+        report.check([branch["order"] for branch in branches[:orders]] == ORDERS[:orders], f"{where}: orders")
         report.check(found["study"]["stages"] == found["study"]["distinct"] == 5 * len(branches), f"{where}: {found['study']['distinct']} stages")
         report.check(len(found["benchmarks"]) == 17 and len(found["tasks"]) == 5, f"{where}: tasks and benchmarks")
         report.check(any("timeclock" in note and "unknown" in note for note in found["notes"]), f"{where}: notes {found['notes']}")
+
+
+def check_counting(report):
+    """The runs that only count: six recipes, probes inside the one stage."""
+    found = json.loads(plan(PAPER / "llava_onevision_7b_counting.toml", "--json").stdout)
+    counts = FAMILIES["llava_onevision_7b"].counts
+    expected = {name: counts[name] for name in ("llm", "mlp", "mlp_gate_up", "sa_proj", "lwf")} | {
+        "sa_proj_gate_up": counts["sa_proj"] + counts["mlp_gate_up"]}
+    report.check({recipe["name"]: recipe["trained"] for recipe in found["recipes"]} == expected, "counting alone: recipes")
+    steps = {recipe["name"]: [(stage["task"], stage["steps"]) for stage in recipe["stages"]] for recipe in found["recipes"]}
+    report.check(steps == {name: [("pixmocount", 36916 // (16 if name in SIXTEEN else 32))] for name in expected}, f"counting alone: {steps}")
+    report.check(found["mode"] == "faithful" and len(found["benchmarks"]) == 17, "counting alone: mode and benchmarks")
 
 
 def check_text(report):
@@ -145,10 +157,11 @@ def check_refusals(report):
 def main():
     report = harness.Report()
     files = sorted(path.stem for path in PAPER.glob("*.toml"))
-    expected = ["common", "recipes"] + [name + variant for name in FAMILIES for variant in ("", "_orders", "_clean")]
+    expected = ["common", "recipes"] + [name + variant for name in FAMILIES for variant in ("", "_orders", "_clean")] + ["llava_onevision_7b_counting"]
     report.check(files == sorted(expected), f"files of examples/paper: {files}")
     for name, family in FAMILIES.items():
         check_family(report, name, family)
+    check_counting(report)
     check_text(report)
     check_refusals(report)
     report.end()
