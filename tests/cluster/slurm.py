@@ -62,7 +62,7 @@ def a_time_limit(report, folder, expected, path):
         if state == "PENDING":  # a requeued job waits two minutes unless it is let go
             subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True)
         ended = ended + 1 if state in ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL") else 0
-        if ended == 3:  # a job that is requeued may pass through such a state
+        if ended == (3 if state == "COMPLETED" else 60):  # a job that is requeued passes through another such state, for seconds
             break
         time.sleep(1)
     text = words.read_text() if words.exists() else ""
