@@ -21,7 +21,10 @@ target_include_directories(retain_torch SYSTEM INTERFACE
 target_link_libraries(retain_torch INTERFACE
   "${RETAIN_TORCH}/lib/libtorch_cpu.so" "${RETAIN_TORCH}/lib/libc10.so")
 # One OpenMP runtime: the wheel's libgomp where it has one, else the compiler's.
-target_compile_options(retain_torch INTERFACE ${OpenMP_CXX_FLAGS})
+# None under sanitizers: clang would bring its own, and neither it nor libgomp says what its threads wait for.
+if(NOT RETAIN_SANITIZE)
+  target_compile_options(retain_torch INTERFACE ${OpenMP_CXX_FLAGS})
+endif()
 if(EXISTS "${RETAIN_TORCH}/lib/libgomp.so.1")
   target_link_libraries(retain_torch INTERFACE "${RETAIN_TORCH}/lib/libgomp.so.1")
 else()
