@@ -21,7 +21,7 @@
 #include "models/weights/initialise.h"
 #include "parallel/comm/mpi_session.h"
 #include "parallel/scalar_type.h"
-#include "recipes/train_step.h"
+#include "recipes/training/train_step.h"
 
 namespace {
 

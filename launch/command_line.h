@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole `retain` command as a function, for programs that add methods or metrics of their own.
 #pragma once
-#include "recipes/extras.h"
+#include "recipes/settings/extras.h"
 
 namespace retain::launch {
 

@@ -6,7 +6,7 @@
 
 #include "framework/base/log.h"
 #include "parallel/comm/communicator.h"
-#include "recipes/extras.h"
+#include "recipes/settings/extras.h"
 
 namespace retain::launch {
 

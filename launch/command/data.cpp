@@ -5,7 +5,7 @@
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 #include "launch/command/commands.h"
-#include "recipes/data_check.h"
+#include "recipes/records/data_check.h"
 
 namespace retain::launch {
 namespace {

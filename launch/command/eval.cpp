@@ -11,10 +11,10 @@
 #include "framework/store/stage_reader.h"
 #include "launch/command/commands.h"
 #include "parallel/mesh.h"
-#include "recipes/evaluator.h"
+#include "recipes/evaluation/evaluator.h"
+#include "recipes/methods/stage_method.h"
 #include "recipes/methods/wise_ft.h"
-#include "recipes/model_kit.h"
-#include "recipes/stage_method.h"
+#include "recipes/study/model_kit.h"
 
 namespace retain::launch {
 namespace {

@@ -10,7 +10,7 @@
 #include "models/weights/name_map.h"
 #include "models/weights/safetensors.h"
 #include "models/weights/safetensors_writer.h"
-#include "recipes/inspection.h"
+#include "recipes/evaluation/inspection.h"
 
 namespace retain::launch {
 namespace {

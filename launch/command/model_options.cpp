@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/command/model_options.h"
 
-#include "recipes/memory_check.h"
+#include "recipes/planning/memory_check.h"
 
 namespace retain::launch {
 

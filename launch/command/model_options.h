@@ -5,7 +5,7 @@
 #include <string>
 
 #include "launch/command/commands.h"
-#include "recipes/model_kit.h"
+#include "recipes/study/model_kit.h"
 
 namespace retain::launch {
 

@@ -6,7 +6,7 @@
 #include "framework/base/json.h"
 #include "launch/command/commands.h"
 #include "parallel/rank_groups.h"
-#include "recipes/plan.h"
+#include "recipes/planning/plan.h"
 
 namespace retain::launch {
 namespace {

@@ -7,9 +7,9 @@
 #include "launch/command/commands.h"
 #include "parallel/mesh.h"
 #include "parallel/rank_groups.h"
-#include "recipes/curriculum.h"
-#include "recipes/dry_run.h"
-#include "recipes/trainable_table.h"
+#include "recipes/planning/dry_run.h"
+#include "recipes/study/curriculum.h"
+#include "recipes/training/trainable_table.h"
 
 namespace retain::launch {
 namespace {

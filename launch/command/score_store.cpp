@@ -8,7 +8,7 @@
 #include "framework/base/json.h"
 #include "framework/metrics/registry.h"
 #include "framework/store/results.h"
-#include "recipes/evaluation.h"
+#include "recipes/evaluation/evaluation.h"
 
 namespace retain::launch {
 namespace {

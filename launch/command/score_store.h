@@ -3,7 +3,7 @@
 #pragma once
 #include <string>
 
-#include "recipes/extras.h"
+#include "recipes/settings/extras.h"
 
 namespace retain::launch {
 

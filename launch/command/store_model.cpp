@@ -6,8 +6,8 @@
 #include "framework/store/stage_reader.h"
 #include "launch/command/store_command.h"
 #include "models/weights/directory_source.h"
-#include "recipes/base_import.h"
-#include "recipes/stage_export.h"
+#include "recipes/study/base_import.h"
+#include "recipes/study/stage_export.h"
 
 namespace retain::launch {
 namespace {

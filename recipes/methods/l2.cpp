@@ -5,7 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "parallel/gradient_norm.h"
-#include "recipes/reference_weights.h"
+#include "recipes/training/reference_weights.h"
 
 namespace retain::recipes {
 

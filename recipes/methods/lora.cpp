@@ -12,7 +12,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/random.h"
-#include "recipes/hidden_pass.h"
+#include "recipes/evaluation/hidden_pass.h"
 #include "recipes/methods/lora_layer.h"
 #include "recipes/methods/peft_files.h"
 

@@ -10,8 +10,8 @@
 
 #include "framework/base/random.h"
 #include "parallel/tensor/vocab_distillation.h"
-#include "recipes/hidden_pass.h"
-#include "recipes/reference_weights.h"
+#include "recipes/evaluation/hidden_pass.h"
+#include "recipes/training/reference_weights.h"
 
 namespace retain::recipes {
 

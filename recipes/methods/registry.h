@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "framework/config/toml.h"
-#include "recipes/method.h"
+#include "recipes/methods/method.h"
 
 namespace retain::recipes {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "recipes/methods/registry.h"
-#include "recipes/sample_source.h"
+#include "recipes/records/sample_source.h"
 
 namespace retain::recipes {
 

@@ -12,7 +12,7 @@
 #include "framework/data/record_set.h"
 #include "models/lmm/lmm.h"
 #include "models/lmm/sample_builder.h"
-#include "recipes/sample_source.h"
+#include "recipes/records/sample_source.h"
 
 namespace retain::recipes {
 

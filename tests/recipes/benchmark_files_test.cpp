@@ -9,8 +9,8 @@
 
 #include "framework/base/json.h"
 #include "framework/data/row_table.h"
-#include "recipes/evaluator.h"
-#include "recipes/source_settings.h"
+#include "recipes/evaluation/evaluator.h"
+#include "recipes/settings/source_settings.h"
 #include "tests/support/scratch.h"
 
 namespace retain::recipes {

@@ -16,7 +16,7 @@
 #include "models/weights/load.h"
 #include "parallel/agreement.h"
 #include "parallel/comm/mpi_communicator.h"
-#include "recipes/model_kit.h"
+#include "recipes/study/model_kit.h"
 #include "tests/support/scratch.h"
 
 namespace retain::recipes {

@@ -21,7 +21,7 @@
 #include "parallel/comm/mpi_communicator.h"
 #include "parallel/comm/self_communicator.h"
 #include "recipes/methods/registry.h"
-#include "recipes/trainer.h"
+#include "recipes/training/trainer.h"
 #include "tests/recipes/tiny_lmm.h"
 
 namespace retain::recipes {

@@ -9,7 +9,7 @@
 #include "models/weights/load.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "recipes/methods/l2.h"
-#include "recipes/train_step.h"
+#include "recipes/training/train_step.h"
 #include "tests/recipes/oracle_training.h"
 
 namespace retain::recipes {

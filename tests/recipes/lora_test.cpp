@@ -15,9 +15,9 @@
 #include "recipes/methods/lora.h"
 #include "recipes/methods/lora_layer.h"
 #include "recipes/methods/peft_files.h"
-#include "recipes/model_kit.h"
-#include "recipes/schedule.h"
-#include "recipes/train_step.h"
+#include "recipes/study/model_kit.h"
+#include "recipes/training/schedule.h"
+#include "recipes/training/train_step.h"
 #include "tests/recipes/oracle_training.h"
 
 namespace retain::recipes {

@@ -15,8 +15,8 @@
 #include "models/weights/load.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "parallel/tensor/vocab_distillation.h"
-#include "recipes/experiment.h"
 #include "recipes/methods/lwf.h"
+#include "recipes/settings/experiment.h"
 #include "tests/recipes/oracle_training.h"
 
 namespace retain::recipes {

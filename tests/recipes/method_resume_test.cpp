@@ -8,7 +8,7 @@
 
 #include "parallel/comm/mpi_communicator.h"
 #include "recipes/methods/registry.h"
-#include "recipes/trainer.h"
+#include "recipes/training/trainer.h"
 #include "tests/recipes/tiny_lmm.h"
 #include "tests/support/shared_scratch.h"
 

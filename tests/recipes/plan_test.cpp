@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans from a configuration alone: bytes that can be counted by hand, and what must grow or shrink with what.
-#include "recipes/plan.h"
+#include "recipes/planning/plan.h"
 
 #include <gtest/gtest.h>
 

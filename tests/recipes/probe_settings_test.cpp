@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // [[probe]] entries as an experiment file writes them: steps, defaults, refusals.
-#include "recipes/probe_settings.h"
+#include "recipes/settings/probe_settings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

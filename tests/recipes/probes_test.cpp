@@ -19,8 +19,8 @@
 #include "recipes/probes/output_distance.h"
 #include "recipes/probes/token_bias.h"
 #include "recipes/probes/token_sets.h"
-#include "recipes/model_kit.h"
-#include "recipes/record_samples.h"
+#include "recipes/records/record_samples.h"
+#include "recipes/study/model_kit.h"
 
 namespace retain::recipes {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "framework/store/progress.h"
 #include "parallel/comm/mpi_communicator.h"
-#include "recipes/trainer.h"
+#include "recipes/training/trainer.h"
 #include "tests/recipes/tiny_lmm.h"
 #include "tests/support/scratch.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Learning rates against the values transformers' scheduler gives.
-#include "recipes/schedule.h"
+#include "recipes/training/schedule.h"
 
 #include <gtest/gtest.h>
 

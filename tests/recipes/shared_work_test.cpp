@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Groups that share a study's stages. Locks belong to open files, so a thread with a lock of its own stands for a group.
-#include "recipes/shared_work.h"
+#include "recipes/study/shared_work.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "parallel/comm/self_communicator.h"
-#include "recipes/experiment.h"
+#include "recipes/settings/experiment.h"
 #include "tests/support/scratch.h"
 
 namespace retain::recipes {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "framework/base/json.h"
-#include "recipes/step_log.h"
+#include "recipes/training/step_log.h"
 #include "tests/support/scratch.h"
 
 namespace retain::recipes {

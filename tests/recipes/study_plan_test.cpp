@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Orders, seeds and the branches they make; files that stand on others.
-#include "recipes/study_plan.h"
+#include "recipes/settings/study_plan.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <set>
 
 #include "framework/base/error.h"
-#include "recipes/experiment.h"
-#include "recipes/schedule.h"
+#include "recipes/settings/experiment.h"
+#include "recipes/training/schedule.h"
 #include "tests/support/scratch.h"
 
 namespace retain::recipes {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "models/lmm/lmm.h"
-#include "recipes/model_kit.h"
-#include "recipes/sample_source.h"
+#include "recipes/records/sample_source.h"
+#include "recipes/study/model_kit.h"
 
 namespace retain::testing {
 

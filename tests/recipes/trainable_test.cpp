@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each recipe selects: the paper's counts from a configuration alone, the oracle's counts, unions, refusals.
-#include "recipes/trainable.h"
+#include "recipes/training/trainable.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "framework/base/error.h"
 #include "models/lmm/table.h"
-#include "recipes/trainable_table.h"
+#include "recipes/training/trainable_table.h"
 
 namespace retain::recipes {
 namespace {

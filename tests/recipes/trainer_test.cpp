@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trainer on any mesh: stopping and resuming, records left out, gradients that are not finite, what frozen parts cost.
-#include "recipes/trainer.h"
+#include "recipes/training/trainer.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

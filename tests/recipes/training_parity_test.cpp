@@ -15,8 +15,8 @@
 #include "models/weights/name_map.h"
 #include "models/weights/safetensors.h"
 #include "parallel/comm/mpi_communicator.h"
-#include "recipes/schedule.h"
-#include "recipes/train_step.h"
+#include "recipes/training/schedule.h"
+#include "recipes/training/train_step.h"
 #include "tests/recipes/oracle_training.h"
 
 namespace retain::recipes {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // [[watch]] entries: bounds, defaults, refusals.
-#include "recipes/watch_settings.h"
+#include "recipes/settings/watch_settings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

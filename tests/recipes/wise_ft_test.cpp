@@ -11,8 +11,8 @@
 #include "models/weights/name_map.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "parallel/sharded_store.h"
-#include "recipes/base_import.h"
 #include "recipes/methods/wise_ft.h"
+#include "recipes/study/base_import.h"
 #include "tests/recipes/oracle_training.h"
 #include "tests/support/scratch.h"
 
