@@ -73,9 +73,10 @@ class Search {
   void add_drift(const Expectation& expected, Interval PooledDrift::*figure) {
     Claim claim(all, expected.claim, expected.above);
     for (const PooledDrift& drift : pool_drifts(report_))
-      if (is_number_bias(report_.sources[drift.source], drift.probe)) claim.add(drift.probe + ", " + std::to_string(drift.stages) + " stages of " + std::to_string(drift.runs) + " runs" +
-                    (report_.sources.size() > 1 ? " @ " + report_.sources[drift.source].label : ""),
-                drift.*figure, "Spearman ρ");
+      if (is_number_bias(report_.sources[drift.source], drift.probe))
+        claim.add(drift.probe + ", " + std::to_string(drift.stages) + " stages of " + std::to_string(drift.runs) + " runs" +
+                      (report_.sources.size() > 1 ? " @ " + report_.sources[drift.source].label : ""),
+                  drift.*figure, "Spearman ρ");
   }
 
   std::vector<Finding> all;

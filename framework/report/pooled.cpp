@@ -89,8 +89,11 @@ void add_rebound(RunFigure& figure, const StudySource& source, const StudyBranch
   }
 }
 
+/// What a probe's figure is multiplied by to be shown.
+double scale_of(const StudySource& source, const std::string& probe) { return is_probability(source, probe) ? 100 : 1; }
+
 double mean_probe_change(const StudySource& source, const StudyBranch& branch, const std::string& probe) {
-  const double base = source.study.base.probes.at(probe), scale = is_probability(source, probe) ? 100 : 1;
+  const double base = source.study.base.probes.at(probe), scale = scale_of(source, probe);
   std::vector<double> changes;
   for (const StudyPoint& point : branch.stages)
     if (const auto found = point.probes.find(probe); found != point.probes.end()) changes.push_back(scale * (found->second - base));
@@ -114,13 +117,15 @@ void follow_stages(const Report& report, PooledRecipe& pooled) {
     std::erase_if(values, [](double value) { return std::isnan(value); });
     return moments(values).mean;
   };
-  for (std::size_t k = 0; k < stages; ++k) {
+  for (std::size_t k = 0; k < stages; ++k)
     pooled.held_out_by_stage.push_back(
         mean_at(k, [&](const StudyPoint& point) { return 100 * (held_out_mean(study, point) - held_out_mean(study, study.base)); }));
-    for (const auto& [probe, base] : study.base.probes)
+  for (const auto& [probe, base] : study.base.probes) {
+    const double scale = scale_of(source, probe);
+    for (std::size_t k = 0; k < stages; ++k)
       pooled.probes_by_stage[probe].push_back(mean_at(k, [&](const StudyPoint& point) {
         const auto found = point.probes.find(probe);
-        return found == point.probes.end() ? NAN : (is_probability(source, probe) ? 100 : 1) * found->second;
+        return found == point.probes.end() ? NAN : scale * found->second;
       }));
   }
 }

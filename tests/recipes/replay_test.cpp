@@ -46,7 +46,8 @@ TEST(Replay, TheChoiceIsTheSeeds) {
   const Numbered task(40, "new"), first(400, "first");
   const auto chosen = [&](std::uint64_t seed, const std::string& stream) {
     std::vector<std::int64_t> records;
-    for (const ReplaySamples::Place& place : ReplaySamples(task, {&first}, 0.5, seed, stream).replayed()) records.push_back(place.record);
+    const ReplaySamples samples(task, {&first}, 0.5, seed, stream);
+    for (const ReplaySamples::Place& place : samples.replayed()) records.push_back(place.record);
     return records;
   };
   EXPECT_EQ(chosen(1, "a"), chosen(1, "a"));
