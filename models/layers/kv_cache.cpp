@@ -21,7 +21,7 @@ void KvCache::enter(const std::vector<std::int64_t>& starts) {
     const std::int64_t added = starts[i + 1] - starts[i], end = static_cast<std::int64_t>(i) * capacity_ + lengths_[i];
     for (std::int64_t slot = end - added; slot < end; ++slot) slots.push_back(slot);
   }
-  slots_T = at::tensor(slots, at::kLong);
+  slots_T_ = at::tensor(slots, at::kLong);
   filled_B11S_ = at::Tensor();
   if (std::any_of(lengths_.begin(), lengths_.end(), [&](std::int64_t length) { return length != longest_; }))
     filled_B11S_ = at::arange(longest_).unsqueeze(0).lt(at::tensor(lengths_, at::kLong).unsqueeze(1)).unsqueeze(1).unsqueeze(1);
@@ -38,13 +38,11 @@ void KvCache::reserve(at::Tensor& stored_BSKD, const at::Tensor& like_TKD) const
 
 std::pair<at::Tensor, at::Tensor> KvCache::append(std::size_t layer, const at::Tensor& k_TKD, const at::Tensor& v_TKD) {
   const auto sequences = static_cast<std::int64_t>(lengths_.size());
-  if (!slots_T.device().is_cpu() || !k_TKD.is_cpu()) {
-    slots_T = slots_T.to(k_TKD.device());
-    if (filled_B11S_.defined()) filled_B11S_ = filled_B11S_.to(k_TKD.device());
-  }
+  slots_T_ = slots_T_.to(k_TKD.device());
+  if (filled_B11S_.defined()) filled_B11S_ = filled_B11S_.to(k_TKD.device());
   const auto put = [&](at::Tensor& stored_BSKD, const at::Tensor& new_TKD) {
     reserve(stored_BSKD, new_TKD);
-    stored_BSKD.flatten(0, 1).index_copy_(0, slots_T, new_TKD);
+    stored_BSKD.flatten(0, 1).index_copy_(0, slots_T_, new_TKD);
     return stored_BSKD.narrow(0, 0, sequences).narrow(1, 0, longest_);
   };
   Layer& stored = layers_.at(layer);

@@ -46,7 +46,7 @@ class KvCache {
   std::vector<std::int64_t> lengths_;  ///< with this pass's tokens
   std::int64_t longest_ = 0;
   std::int64_t capacity_ = 0;          ///< places of a sequence that the tensors have, or get when next appended to
-  at::Tensor slots_T;                  ///< int64: where the pass's tokens go, in rows of the flattened [B·capacity]
+  at::Tensor slots_T_;                 ///< int64: where the pass's tokens go, in rows of the flattened [B·capacity]
   at::Tensor filled_B11S_;
   bool prefill_ = true;
 };
