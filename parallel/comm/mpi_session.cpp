@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -53,6 +54,16 @@ void print(const std::string& text) {
   }
 }
 
+std::atomic<const NodeBoard*> watched_board{nullptr};
+
+/// A launcher sends SIGTERM to all ranks when one has died, too. Then this rank lives on, until it waits for that one and says so.
+void on_terminate(int) {
+  const NodeBoard* board = watched_board.load();
+  if (board && board->gone_rank() >= 0) return;
+  std::signal(SIGTERM, SIG_DFL);
+  std::raise(SIGTERM);
+}
+
 /// Ends this process where MPI does not within these seconds; 0 takes it back.
 void end_in(unsigned seconds) {
   std::signal(SIGALRM, [](int) { std::_Exit(failure_code); });
@@ -77,10 +88,14 @@ MpiSession::MpiSession(int* argc, char*** argv) {
                             "use the mpirun of the MPI that Retain was built with; under Slurm, srun --mpi=pmix"});
   }
   board_ = NodeBoard::create();
+  watched_board = board_.get();
+  std::signal(SIGTERM, on_terminate);
 }
 
 MpiSession::~MpiSession() {
   if (!initialised_here_ || std::uncaught_exceptions() > 0) return;
+  std::signal(SIGTERM, SIG_DFL);
+  watched_board = nullptr;
   board_.reset();
   end_in(time_to_finalise);
   MPI_Finalize();

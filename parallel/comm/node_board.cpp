@@ -14,6 +14,7 @@
 #include "parallel/comm/mpi_check.h"
 #include "parallel/comm/mpi_handle.h"
 #include "parallel/comm/node_identity.h"
+#include "parallel/comm/process_identity.h"
 
 namespace retain::parallel {
 namespace {
@@ -68,6 +69,7 @@ struct NodeBoard::Header {
 struct NodeBoard::Entry {
   alignas(cache_line) std::atomic<std::uint32_t> version;
   std::int32_t world_rank;
+  ProcessIdentity process;
   Status status;
 };
 
@@ -87,6 +89,8 @@ std::shared_ptr<NodeBoard> NodeBoard::create() {
   auto segment = SharedSegment::create(node.get(), sizeof(Header) + static_cast<std::size_t>(ranks) * sizeof(Entry));
   auto board = std::make_shared<NodeBoard>(std::move(segment), std::move(notice), ranks, own, world_rank);
   check_mpi(MPI_Barrier(node.get()), "MPI_Barrier");
+  board->watches_processes_ = board->sees_all_processes();
+  check_mpi(MPI_Barrier(node.get()), "MPI_Barrier");  // nobody ends before all have looked
   return board;
 }
 
@@ -95,6 +99,7 @@ NodeBoard::NodeBoard(std::unique_ptr<SharedSegment> segment, std::unique_ptr<Fai
     : notice_(std::move(notice)), segment_(std::move(segment)), entries_(entries), own_(own), world_rank_(world_rank) {
   if (!segment_) return;
   entry(own_).world_rank = world_rank;
+  entry(own_).process = own_process();
   write([](Status& status) { status.since_ms = now_ms(); });
 }
 
@@ -173,6 +178,18 @@ bool NodeBoard::knows(int world_rank) const {
   for (int i = 0; segment_ && i < entries_; ++i)
     if (entry(i).world_rank == world_rank) return true;
   return false;
+}
+
+bool NodeBoard::sees_all_processes() const noexcept {
+  for (int i = 0; segment_ && i < entries_; ++i)
+    if (!runs(entry(i).process)) return false;
+  return segment_ != nullptr;
+}
+
+int NodeBoard::gone_rank() const noexcept {
+  for (int i = 0; watches_processes_ && i < entries_; ++i)
+    if (!runs(entry(i).process)) return entry(i).world_rank;
+  return -1;
 }
 
 bool NodeBoard::claim_failure() {

@@ -46,6 +46,8 @@ class NodeBoard {
   void tell_other_nodes();
   /// World rank whose failure this node knows of, or -1.
   int failed_rank() const;
+  /// World rank of a peer on this node whose process has ended while this board was there, or -1. May be called in signal handlers.
+  int gone_rank() const noexcept;
 
  private:
   struct Header;
@@ -54,6 +56,7 @@ class NodeBoard {
   Entry& entry(int index) const;
   template <class Change>
   void write(Change change);
+  bool sees_all_processes() const noexcept;
   void record(bool waiting, const Descriptor& descriptor, std::string_view group);
 
   std::unique_ptr<FailureNotice> notice_;
@@ -61,6 +64,7 @@ class NodeBoard {
   int entries_;
   int own_;
   int world_rank_;
+  bool watches_processes_ = false;  ///< not where ranks are in containers that hide their processes from each other
 };
 
 }  // namespace retain::parallel

@@ -26,6 +26,7 @@ constexpr auto longest_sleep =
     std::chrono::microseconds(1000);  // a crowd that wakes often would slow those that compute
 constexpr int polls_per_rest = 8;     // an MPI library looks at its sockets in one of several polls only
 constexpr int polls_between_clocks = 64;
+constexpr auto time_between_looks = std::chrono::milliseconds(100);  // at the processes of peers
 
 inline void pause_processor() {
 #if defined(__x86_64__)
@@ -100,7 +101,7 @@ void Progress::wait(Operation& operation, const Group& group) {
   if (operation.finished()) return;
   board_->enter(operation.descriptor(), group.name);
   Backoff backoff(crowded_);
-  Clock::time_point last_progress = Clock::now();
+  Clock::time_point last_progress = Clock::now(), last_look = last_progress;
   while (!operation.finished()) {
     if (advance_all()) {
       if (operation.finished()) break;
@@ -111,7 +112,12 @@ void Progress::wait(Operation& operation, const Group& group) {
     backoff.rest();
     if (!backoff.look_at_clock()) continue;
     check_peers();
-    if (Clock::now() - last_progress > settings_.timeout) give_up(operation, group);
+    const Clock::time_point now = Clock::now();
+    if (now - last_look > time_between_looks) {
+      last_look = now;
+      check_processes(operation, group);
+    }
+    if (now - last_progress > settings_.timeout) give_up(operation, group);
   }
   board_->leave();
 }
@@ -120,6 +126,19 @@ void Progress::check_peers() const {
   const int failed = board_->failed_rank();
   if (failed < 0) return;
   throw Error(ErrorKind::communication, "rank " + std::to_string(failed) + " has failed; this rank stops with it");
+}
+
+/// A launcher ends the others within a second of a rank's death: time to say which it was, and what it did.
+void Progress::check_processes(const Operation& operation, const Group& group) const {
+  const int gone = board_->gone_rank();
+  if (gone < 0) return;
+  check_peers();  // one that told of its failure has said more
+  const std::string activity = board_->activity();
+  throw Error(ErrorKind::communication,
+              {"the process of rank " + std::to_string(gone) + " has ended, seen in " + to_string(operation.descriptor()) + " of " +
+                   to_string(group) + (activity.empty() ? "" : " (" + activity + ")"),
+               "every rank to live until the run ends", "when it ended it was " + board_->status_of(gone),
+               "see the launcher's message for its signal or status; the kernel's log tells of processes killed for memory"});
 }
 
 void Progress::give_up(Operation& operation, const Group& group) const {

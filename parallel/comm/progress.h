@@ -19,7 +19,7 @@ class Progress {
   /// Adds an operation; it starts at once where it can.
   void start(std::shared_ptr<Operation> operation, const Group& group);
   /// Returns when the operation is finished. Throws Error(communication): a peer did not arrive in time, called another
-  /// operation, or another rank has failed.
+  /// operation, has failed, or its process has ended.
   void wait(Operation& operation, const Group& group);
   NodeBoard& board() const { return *board_; }
 
@@ -27,6 +27,7 @@ class Progress {
   bool advance_all();
   [[noreturn]] void give_up(Operation& operation, const Group& group) const;
   void check_peers() const;
+  void check_processes(const Operation& operation, const Group& group) const;
 
   WatchdogSettings settings_;
   std::shared_ptr<NodeBoard> board_;

@@ -169,7 +169,8 @@ def a_cut_link(report, folder, expected, hosts):
 def failing_ranks(report, folder):
     """One of four ranks on two hosts dies, sleeps, throws, or does something else than the others."""
     expected = {"sleep": "rank 3 did not arrive", "throw": "rank 3 of 4: [data_invalid] record 7 has no answer",
-                "other_operation": "called different operations", "kill": "", "exit": ""}
+                "other_operation": "called different operations", "kill": "the process of rank 3 has ended",
+                "exit": "the process of rank 3 has ended"}
     for fault, message in expected.items():
         status, text, seconds = Job(folder, 2, 2, WATCHDOG_JOB, fault).finish(60)
         print(f"{fault} on one of four ranks, two hosts: ended after {seconds:.1f} s with status {status}")

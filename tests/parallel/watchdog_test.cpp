@@ -142,10 +142,15 @@ TEST_P(Watchdog, AMessageOfAnotherSizeIsNamed) {
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("another size"), HasSubstr("200 bytes")));
 }
 
-TEST_P(Watchdog, AKilledRankLeavesNothingBehind) {
+TEST_P(Watchdog, ADeadRankIsNamedWithWhatItDidLastAndLeavesNothingBehind) {
   const auto before = shared_memory_files();
-  expect_end(fail("kill"), 15);  // mpirun reports the signal
-  expect_clean_end(fail("exit"), 15);
+  for (const std::string fault : {"kill", "exit"}) {
+    const Outcome outcome = fail(fault);
+    expect_end(outcome, 15);  // the status is mpirun's: the signal, or what the rank ended with
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr("the process of rank 3 has ended, seen in all_reduce(sum) #2 of 5000 Float"),
+                                      HasSubstr("since all_reduce(sum) #1 of 1000"), HasSubstr("task counting, step 12")));
+    EXPECT_EQ(count(outcome.output, "retain: rank"), 1) << outcome.output;
+  }
   EXPECT_EQ(shared_memory_files(), before);
 }
 
