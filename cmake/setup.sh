@@ -22,7 +22,7 @@ missing_packages() {
   local package
   for package in g++ cmake ninja-build pkg-config python3 python3-pip openmpi-bin libopenmpi-dev libhdf5-openmpi-dev \
       hdf5-tools $boost libtomlplusplus-dev libcli11-dev libspdlog-dev libyaml-cpp-dev libpcre2-dev libicu-dev \
-      libjpeg-dev libpng-dev libwebp-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev; do
+      libjpeg-dev libpng-dev libwebp-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev libfaketime; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$package"
   done
 }

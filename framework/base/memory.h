@@ -22,7 +22,4 @@ std::int64_t anonymous_bytes();
 std::int64_t peak_anonymous_bytes();
 void restart_peak();
 
-/// Bytes this machine can still give: MemAvailable, or what the process's control group leaves where that is less.
-std::int64_t available_bytes();
-
 }  // namespace retain::framework

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include "framework/base/json.h"
 #include "launch/command/commands.h"
@@ -36,24 +35,23 @@ int run_doctor(const Session& session, const std::filesystem::path& folder) {
   if (!session.is_root()) return 0;
   std::vector<RankPlace> places;
   for (const std::string& text : texts) places.push_back(place_from(text));
-  const int processors = static_cast<int>(std::thread::hardware_concurrency());
   const auto here = std::count_if(places.begin(), places.end(),
                                   [&](const RankPlace& place) { return place.host == places.front().host; });
+  const SystemFindings found = look_at_system(folder, static_cast<int>(here), static_cast<int>(places.size()));
   json::object report{{"ranks", places.size()},
                       {"ranks_on_this_host", here},
-                      {"processors", processors},
+                      {"processors", places.front().processors},
                       {"processors_of_first_rank", places.front().cores.size()},
                       {"threads_per_rank", places.front().threads},
                       {"mpi", mpi_version()},
                       {"hdf5", hdf5_version()},
                       {"torch", TORCH_VERSION},
                       {"folder", folder.string()},
-                      {"free_gib", free_gib(folder)},
-                      {"free_gib_shared_memory", free_gib("/dev/shm")}};
+                      {"free_gib", found.free_gib},
+                      {"free_gib_shared_memory", found.shared_memory_gib}};
   json::array advice;
-  for (const std::string& line : advice_on_placement(places, processors)) advice.emplace_back(line);
-  for (const std::string& line : advice_on_system(folder, static_cast<int>(here), static_cast<int>(places.size())))
-    advice.emplace_back(line);
+  for (const std::string& line : advice_on_placement(places)) advice.emplace_back(line);
+  for (const std::string& line : advice_on_system(found)) advice.emplace_back(line);
   report["advice"] = std::move(advice);
   std::cout << framework::pretty(report);
   return 0;

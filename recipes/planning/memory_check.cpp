@@ -5,8 +5,8 @@
 #include <sstream>
 #include <string>
 
+#include "framework/base/available_memory.h"
 #include "framework/base/error.h"
-#include "framework/base/memory.h"
 
 namespace retain::recipes {
 namespace {

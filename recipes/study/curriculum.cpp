@@ -86,6 +86,7 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::RankGroups&
     tasks_.push_back({task, look_at(std::move(records), kit_, experiment, pictures)});
   }
   measures_ = std::make_unique<StageMeasures>(experiment, kit_, pictures);
+  plan_memory();
   store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, groups, "retain run " + experiment.file.string());
   const bool author = store_->is_author();
   step_log_ = std::make_unique<StepLog>(author ? experiment.log : std::filesystem::path(), author ? &store_->lock() : nullptr);
@@ -148,7 +149,6 @@ void Curriculum::plan_memory() {
 }
 
 bool Curriculum::run() {
-  plan_memory();
   if (groups_.index() == 0) measures_->probes().prepare(import_base(), *model_, *store_);
   groups_.all().barrier();
   if (groups_.index() > 0) measures_->probes().prepare(store_->resolve("base"), *model_, *store_);

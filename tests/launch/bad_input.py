@@ -99,6 +99,9 @@ def configuration(report, folder):
     refused(report, "mesh that does not divide", "mesh_invalid", "run", path, "--set", "parallel.tensor=3", "--dry-run", ranks=4)
     refused(report, "mesh that does not divide", "mesh_invalid", "run", path, "--set", "parallel.tensor=3", ranks=4, store=f"{folder}/store")
     refused(report, "pattern without a match", "recipe_matches_nothing", "run", path, "--set", "recipe.0.train=['language.layrs.*']", "--dry-run")
+    vast = experiment(folder, task(F / "records" / "ok.json").replace("global_batch = 1", "global_batch = 100000000\nmicro_batch = 100000000"))
+    for ranks in (1, 2):
+        refused(report, "more memory than the machine has", "mesh_invalid", "run", vast, "--set", "recipe.0.train=['llm']", ranks=ranks, store=f"{folder}/store")
     refused(report, "absent file", "io", "run", f"{folder}/nothing.toml")
     report.check(harness.run(RETAIN, "run", "--no-such-flag", check=False).returncode in range(1, 128), "an unknown flag")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole runs under hardship: a file system that fills up, lost permissions, a read-only mount, a clock that is set back. Each is
-named, nothing is lost, and the same command ends where an undisturbed run does. hardship.py RETAIN
-Mounts need root or user namespaces, the clock needs libfaketime (Debian: libfaketime); what is missing is skipped and said.
+named, nothing is lost, and the same command ends where an undisturbed run does. hardship.py RETAIN permission|mounts|clock
+Mounts need root or user namespaces, the clock needs libfaketime; without them the status is 77 (skipped).
 """
 import glob
 import json
@@ -16,15 +16,21 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 import harness
 
-RETAIN = sys.argv[1]
-WITH_MOUNTS = len(sys.argv) > 2 and sys.argv[2] == "mounts"
-if len(sys.argv) == 2:
+RETAIN, PART = sys.argv[1:3]
+SKIPPED = 77
+
+
+def skip(reason):
+    print("skipped:", reason)
+    sys.exit(SKIPPED)
+
+
+def enter_namespace():
+    """Starts this program again where it may mount."""
     for namespace in (["unshare", "-m"], ["unshare", "-Urm"]):
-        try:
-            if subprocess.run(namespace + ["true"], capture_output=True).returncode == 0:
-                os.execvp(namespace[0], namespace + [sys.executable, __file__, RETAIN, "mounts"])
-        except FileNotFoundError:
-            break
+        if shutil.which("unshare") and subprocess.run(namespace + ["true"], capture_output=True).returncode == 0:
+            os.execvp(namespace[0], namespace + [sys.executable, __file__, RETAIN, PART, "inside"])
+    skip("mounts need root or user namespaces")
 
 
 def write_experiment(store):
@@ -119,7 +125,11 @@ class Hardship:
             (store / part).chmod(0o755)
             self.finishes(store, f"permission in {part} given back", prefix=prefix)
 
-    def clock_set_back(self, library):
+    def clock_set_back(self):
+        libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+        if not libraries:
+            skip("the clock needs libfaketime")
+        library = libraries[0]
         store, clock = self.folder / "clock", self.folder / "clock.time"
         clock.write_text("+0")
         fake = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
@@ -139,19 +149,10 @@ class Hardship:
         self.report.check(times != sorted(times), f"the clock was not set back: {times}")
         self.finishes(store, "after the clock was set back", environment=fake)
 
-    def all(self):
+    def face(self, part):
         self.finishes_undisturbed()
-        self.lost_permission()
-        if WITH_MOUNTS:
-            self.full_disk()
-            self.read_only()
-        else:
-            print("skipped: mounts need root or user namespaces")
-        libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-        if libraries:
-            self.clock_set_back(libraries[0])
-        else:
-            print("skipped: the clock needs libfaketime")
+        for hardship in {"permission": [self.lost_permission], "mounts": [self.full_disk, self.read_only], "clock": [self.clock_set_back]}[part]:
+            hardship()
 
     def finishes_undisturbed(self):
         done = self.run(self.folder / "undisturbed")
@@ -160,10 +161,12 @@ class Hardship:
         self.expected = self.outcome(self.folder / "undisturbed")
 
 
+if PART == "mounts" and len(sys.argv) == 3:
+    enter_namespace()
 folder = pathlib.Path(tempfile.mkdtemp())
 hardship = Hardship(folder)
 try:
-    hardship.all()
+    hardship.face(PART)
 finally:
     shutil.rmtree(folder, ignore_errors=True)
 hardship.report.end()
