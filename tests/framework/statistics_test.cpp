@@ -159,7 +159,13 @@ TEST(Correlation, EqualsScipys) {
     compare(spearman(x, y), "spearman");
     EXPECT_EQ(ranks(x), numbers(c.at("ranks")));
   }
-  EXPECT_TRUE(std::isnan(pearson(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3}).estimate));
+  const std::vector<double> tenths(3, 0.1), rising{1, 2, 3};  // the mean of three tenths is not a tenth
+  for (const auto& correlation : {pearson, spearman}) {
+    EXPECT_TRUE(std::isnan(correlation(std::vector<double>{1, 1, 1}, rising).estimate));
+    EXPECT_TRUE(std::isnan(correlation(tenths, tenths).estimate));
+    EXPECT_TRUE(std::isnan(correlation(tenths, rising).estimate));
+    EXPECT_TRUE(std::isnan(correlation(rising, tenths).estimate));
+  }
   EXPECT_THROW(pearson(std::vector<double>{1}, std::vector<double>{}), Error);
 }
 
