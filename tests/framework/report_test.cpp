@@ -112,6 +112,29 @@ TEST(Analysis, AnswersToOtherQuestionsAreNotPaired) {
   EXPECT_FALSE(report.branches[0].held_out.known());
 }
 
+TEST(Analysis, OneSampleIsNoCertainty) {
+  const tests::Scratch scratch;
+  Study study = small_study();
+  study.base.scores["color"] = 1;
+  StudyPoint& last = study.branches[0].stages.back();
+  last.scores["color"] = 0;
+  const Store store = store_of(study, scratch / "store");
+  {
+    const StoreLock lock(store, "test");
+    for (const StudyPoint* point : {&study.base, &last}) {
+      json::object single = testing::evaluation_json(study.benchmarks[2], *point);
+      single["answers"].as_array().resize(1);
+      single["samples"] = 1;
+      remove_result(store, lock, "evaluate-" + point->stage + "-color");
+      put_result(store, lock, "evaluate-" + point->stage + "-color", single);
+    }
+  }
+  const Report report = report_of(study, KeptAnswers(store));
+  EXPECT_NEAR(report.branches[0].changes.at("color").estimate, -100, 1e-9);
+  EXPECT_FALSE(report.branches[0].changes.at("color").known());
+  EXPECT_TRUE(report.branches[0].changes.at("shape").known());
+}
+
 TEST(Analysis, SeedsOfARecipeAreOneGroup) {
   Study study = small_study();
   study.branches[1].recipe = "llm";

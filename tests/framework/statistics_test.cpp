@@ -44,6 +44,10 @@ TEST(Bootstrap, BoundsLieAmongNumpysQuantiles) {
     for (const json::value& s : c.at("strata").as_array()) strata.push_back({numbers(s.at("values")), s.at("weight").to_number<double>()});
     const Interval found = bootstrap(strata, {.resamples = 10000, .seed = 3});
     EXPECT_NEAR(found.estimate, c.at("estimate").to_number<double>(), 1e-12);
+    if (std::all_of(strata.begin(), strata.end(), [](const Stratum& stratum) { return stratum.values.size() < 2; })) {
+      EXPECT_FALSE(found.known()) << "numpy resamples a single value too";
+      continue;
+    }
     const std::vector<double> low = numbers(c.at("low")), high = numbers(c.at("high"));
     EXPECT_GE(found.low, low[0] - 1e-12);
     EXPECT_LE(found.low, low[1] + 1e-12);
@@ -129,6 +133,11 @@ TEST(Bootstrap, HoldsTheTruthAboutAsOftenAsItSays) {
 TEST(Bootstrap, RefusesWhatIsNone) {
   EXPECT_FALSE(bootstrap({}).known());
   EXPECT_FALSE(bootstrap({{{kNothing}, 1}}).known());
+  const Interval single = bootstrap({{{4}, 0.5}, {{6, kNothing}, 0.5}});
+  EXPECT_EQ(single.estimate, 5);
+  EXPECT_FALSE(single.known()) << "one value a stratum: nothing to redraw, not a certainty";
+  EXPECT_FALSE(single.above(0));
+  EXPECT_TRUE(bootstrap({{{4}, 0.5}, {{6, 8}, 0.5}}).known());
   EXPECT_THROW(bootstrap({{{1}, 1}}, {.level = 1}), Error);
   EXPECT_THROW(bootstrap({{{1}, 1}}, {.resamples = 5}), Error);
   EXPECT_THROW(paired_differences(std::vector<double>{1}, std::vector<double>{}), Error);
