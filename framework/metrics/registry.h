@@ -61,7 +61,7 @@ double clock_time(const ScoreInput& input);
 /// The two halves of it.
 double clock_hour(const ScoreInput& input);
 double clock_minute(const ScoreInput& input);
-/// PathVQA: the same words (ASCII letters only, lower case) in the same order.
+/// PathVQA: the same words (ASCII letters only, lower case) in the same order; exact_match where neither side has a letter.
 double pathvqa(const ScoreInput& input);
 /// F1 of these words as multisets; the best over the references.
 double word_f1(const ScoreInput& input);

@@ -185,6 +185,10 @@ def exact_released(case, reference):
     return case["prediction"].lower().translate(MARKS) == reference.lower().translate(MARKS)
 
 
+def squad(text):
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(MARKS)).split())
+
+
 def python_number(text):
     try:
         return float(text.rstrip("%")) / 100 if text.endswith("%") else float(text)
@@ -251,7 +255,8 @@ def grams(text, n):
 @rule("pathvqa", "clean")
 @over_references
 def pathvqa(case, reference):
-    return tokens(case["prediction"]) == tokens(reference)
+    mine, wanted = tokens(case["prediction"]), tokens(reference)
+    return mine == wanted if mine or wanted else squad(case["prediction"]) == squad(reference)
 
 
 @rule("pathvqa", "faithful")
@@ -323,7 +328,6 @@ def is_binary(case):
 
 @rule("yes_no", "clean")
 def yes_no(case):
-    squad = lambda text: " ".join(re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(MARKS)).split())
     return float(any(squad(case["prediction"]) == squad(r) for r in case["references"])) if is_binary(case) else None
 
 
@@ -392,6 +396,9 @@ def cases():
     yield from emit(["vqa_accuracy"], TEXTS + ["car", "red car" + "." * 40], ten)
     for reference in ("fibrous tissue", "yes", "inflammation of the liver"):
         yield from emit(["pathvqa", "word_f1", "bleu_1", "bleu_2", "bleu_3"], MEDICAL, [reference])
+    for reference in ("5", "95%", "", "2.5 cm", "ö", "the 5th", "100 000", "100000"):
+        yield from emit(["pathvqa"], ["", "5", "5.", "90%", "95%", "95 %", "ö", "Ö.", "ß", "cm", "2.5 cm", "3 cm", "the", "th", "5th", "100,000", "100 000"], [reference])
+    yield from emit(["pathvqa"], ["5", "95", "", "yes"], ["yes", "95%"])
     yield from emit(["bleu_2", "word_f1"], MEDICAL, ["in the liver", "fibrous tissue of the liver"])
     for question in ("Is it benign?", "are these cells?", "What is it?", "Island of cells?", " DOES it grow?", "am i right?"):
         yield from emit(["yes_no"], ["yes", "Yes.", "no"], ["yes"], question=question)
