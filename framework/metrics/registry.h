@@ -85,7 +85,8 @@ double released_count(const ScoreInput& input);
 double released_countbench(const ScoreInput& input);
 /// relaxed_accuracy (ChartQA): whatever Python's float() takes is a number; other text keeps its outer space.
 double released_relaxed_accuracy(const ScoreInput& input);
-/// anls: the distance of the normalised texts over the longer length of the texts as they came; exactly one half counts.
+/// anls: the distance of the normalised texts over the longer length of the texts as they came, in upper case ("ß" is two); exactly
+/// one half counts.
 double released_anls(const ScoreInput& input);
 /// vqa_accuracy: EvalAI's answer processor, which also drops commas and question marks and splits off 's.
 double released_vqa_accuracy(const ScoreInput& input);

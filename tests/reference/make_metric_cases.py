@@ -218,7 +218,7 @@ def edits(a, b):
 def anls_released(case):
     raw = case["prediction"]
     tidy = lambda text: " ".join(text.lower().split())
-    nearest = min(edits(tidy(r), tidy(raw)) / max(len(r), len(raw)) if r or raw else 0.0 for r in case["references"])
+    nearest = min(edits(tidy(r), tidy(raw)) / max(len(r.upper()), len(raw.upper())) if r or raw else 0.0 for r in case["references"])
     return 1 - nearest if 1 - nearest >= 0.5 else 0.0
 
 
@@ -386,6 +386,10 @@ def cases():
     yield from emit(["realworldqa"], ["two", "Two", "Two.", "The left one", "the left one", "b", "B.", "It is The left one!", "2", "A"], ["B"],
                     question=question)
     yield from emit(["realworldqa"], ["two", "Two", "2.", "ten", "eleven", ""], ["2"], question="How many?")
+    yield from emit(["realworldqa"], ["The\x1cleft one", "left\x1fone", "The left one\x1c", "\x1eTwo\x1d", "Two\u180e", "le\u0301ft one", "\u200bTwo", "Two\x85"],
+                    ["B", "The left one", "The\x1cleft one", "Two"])
+    yield from emit(["realworldqa"], ["left", "The\x1cleft", "2", "C", "d"], ["B", "C"], question="Which?\nA.\x1cTwo\nB.\x1fleft\nC. The\x1cleft\n\x1cD. 2")
+    yield from emit(["leading_letter", "mmstar", "scienceqa", "first_character"], ["\x1cB. crow", "\x1fB", " B\x1c", "\x85B."], ["B"])
     yield from emit(["count", "countbench"], COUNTS, ["4"])
     yield from emit(["count", "countbench"], COUNTS[:9], ["14"])
     for reference in ("5", "3", "١٣"):
@@ -398,6 +402,9 @@ def cases():
     yield from emit(["relaxed_accuracy"], ["0", "0.0", "inf", "yes", "YES"], ["0", "Yes"])
     yield from emit(["exact_match", "anls", "vqa_accuracy"], TEXTS, ["Red car", "the man's hat", "two"])
     yield from emit(["anls"], ["red c", "red cat", "  red   car  ", "blue car", "ab"], ["red car", "abcd"])
+    yield from emit(["anls"], ["straße", "strasse", "STRASSE", "groß", "ﬁnal", "final", "İzmir", "ŉ", "ßß"], ["straße", "groß", "ﬁnal", "İzmir", "ŉ"])
+    for reference in ("ßx", "ŉab", "ﬁx"):
+        yield from emit(["anls"], ["ß", "ßy", "ŉ", "ŉxy", "ﬁ", "ﬁy", ""], [reference])
     yield from emit(["vqa_accuracy"], ["3.٣", "x.", "3.x", "3x"], ["3.٣", "3٣", "x", "3x"])
     ten = ["red car"] * 2 + ["red  car?", "a red car", "car", "car", "the man's hat", "dont", "2", "1,000"]
     yield from emit(["vqa_accuracy"], TEXTS + ["car", "red car" + "." * 40], ten)
