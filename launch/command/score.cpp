@@ -26,7 +26,7 @@ std::vector<std::string> texts_of(const json::object& line, const char* key, con
   for (const json::value& item : *array) {
     if (!item.is_string())
       throw Error(ErrorKind::data_invalid, {origin, std::string("\"") + key + "\": strings", json::serialize(item), "quote it"});
-    texts.emplace_back(item.as_string().c_str());
+    texts.emplace_back(item.as_string());
   }
   return texts;
 }

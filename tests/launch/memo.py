@@ -59,6 +59,9 @@ def rescoring(report, store, stage):
         done = harness.run(RETAIN, "score", "--metric", "anls", "--mode", "faithful", stdin=fed + "\n")
         report.check(json.loads(done.stdout)["score"] == answer["score"], f"scored alone: {answer}")
     report.check(abs(again["score"] - sum(a["score"] for a in again["answers"]) / 2) < 1e-12, "the mean of the samples")
+    cut = json.dumps({"prediction": "ab", "references": ["ab\0c"]})
+    done = harness.run(RETAIN, "score", "--metric", "exact_match", stdin=cut + "\n")
+    report.check(json.loads(done.stdout)["score"] == 0, f"a reference does not end at U+0000: {done.stdout}")
     for arguments, kind in ((["--benchmark", "nobody"], "data_empty"), (["--metric", "anl"], "config_invalid"),
                             (["--metric", "yes_no"], "data_empty"), (["--stage", "nowhere"], "store_unknown_stage")):
         done = score(*arguments, check=False)
