@@ -50,9 +50,7 @@ double anls(const ScoreInput& input) {
 }
 
 double released_anls(const ScoreInput& input) {
-  const auto length = [](const std::string& text) {  // code points: every byte that does not continue one
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-  };
+  const auto length = [](const std::string& text) { return to_code_points(to_upper(text)).size(); };  // as released: "ß" becomes "SS"
   const std::u32string prediction = to_code_points(collapse_space(to_lower(input.prediction)));
   double best = 0;
   for (const std::string& reference : input.references) {

@@ -22,7 +22,7 @@ double number(std::string_view digits) { return std::strtod(std::string(digits).
 std::optional<Time> time_in(const std::string& raw) {
   static const Regex kTime("([0-9]{1,2}):([0-9]{1,2})");
   static const Regex kDigits("[0-9]+");
-  std::string text = to_lower(raw);
+  std::string text = with_ascii_digits(to_lower(raw));
   std::erase(text, '.');
   if (const auto time = kTime.search(text); !time.empty()) return Time{number(time[1].of(text)), number(time[2].of(text))};
   const auto numbers = kDigits.all(text);

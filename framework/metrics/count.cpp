@@ -37,9 +37,9 @@ std::optional<double> count_in(const std::string& text) {
   return std::nullopt;
 }
 
-/// Without full stops, lower case: what the released rules look at.
+/// Without full stops, lower case, digits of any script in ASCII (Python's \d and int() take them all): what the released rules look at.
 std::string without_stops(const std::string& text) {
-  std::string kept = to_lower(text);
+  std::string kept = with_ascii_digits(to_lower(text));
   std::erase(kept, '.');
   return kept;
 }

@@ -57,7 +57,7 @@ double released_option_letter(const ScoreInput& input) {
 }
 
 double leading_letter(const ScoreInput& input) {
-  static const Regex kLeading(R"(\A\s*([A-Z])\.)");
+  static const Regex kLeading(R"(\A[\s\x{1C}-\x{1F}]*([A-Z])\.)");
   const auto leading = kLeading.search(input.prediction);
   const std::string found = leading.empty() ? input.prediction : std::string(leading[1].of(input.prediction));
   return is_one_of(lower_unmarked(found), input.references, lower_unmarked);

@@ -116,7 +116,10 @@ bool asks_yes_or_no(const std::string& question) {
 
 double pathvqa(const ScoreInput& input) {
   const auto words = letters_only(input.prediction);
-  return best(input, [&](const std::string& reference) { return words == letters_only(reference) ? 1.0 : 0.0; });
+  return best(input, [&](const std::string& reference) {
+    if (words != letters_only(reference)) return 0.0;
+    return words.empty() ? exact_match({input.prediction, {reference}, {}, {}, {}}) : 1.0;  // "90%" and "95%" both have no words
+  });
 }
 
 double released_pathvqa(const ScoreInput& input) {

@@ -21,9 +21,9 @@ std::string digit_for(const std::string& text) {
   return found == kNumbers.end() ? text : std::to_string(found - kNumbers.begin());
 }
 
-/// Neither word characters nor white space.
+/// Without what Python's \w and \s leave out: the information separators are white space there, U+180E is none.
 std::string cleaned(const std::string& text) {
-  static const Regex kMark(R"([^\w\s])");
+  static const Regex kMark(R"([^\p{L}\p{N}_\s\x{1C}-\x{1F}]|\x{180E})");
   std::string kept;
   std::size_t copied = 0;
   for (const Regex::Match& match : kMark.all(text)) {
@@ -35,7 +35,7 @@ std::string cleaned(const std::string& text) {
 
 /// Options as given, or the "X. text" lines of the question.
 std::vector<std::string> options_of(const ScoreInput& input) {
-  static const Regex kLine(R"(\b[A-Z]\.\s+([^\n]*))");
+  static const Regex kLine(R"(\b[A-Z]\.[\s\x{1C}-\x{1F}]+([^\n]*))");
   if (!input.options.empty()) return input.options;
   std::vector<std::string> options;
   for (const Regex::Match& match : kLine.all(input.question)) options.push_back(strip(match[1].of(input.question)));

@@ -56,12 +56,12 @@ double mmstar(const ScoreInput& input);
 /// RealWorldQA: zero to ten become digits, the text of an option (those given, or "X. text" lines of the question) its letter;
 /// equal but for case and punctuation.
 double realworldqa(const ScoreInput& input);
-/// Clock reading: hours equal and minutes within one, round the hour; h:mm, else the first two whole numbers.
+/// Clock reading: hours equal and minutes within one, round the hour; h:mm, else the first two whole numbers, in digits of any script.
 double clock_time(const ScoreInput& input);
 /// The two halves of it.
 double clock_hour(const ScoreInput& input);
 double clock_minute(const ScoreInput& input);
-/// PathVQA: the same words (ASCII letters only, lower case) in the same order.
+/// PathVQA: the same words (ASCII letters only, lower case) in the same order; exact_match where neither side has a letter.
 double pathvqa(const ScoreInput& input);
 /// F1 of these words as multisets; the best over the references.
 double word_f1(const ScoreInput& input);
@@ -79,13 +79,14 @@ double ocrbench(const ScoreInput& input);
 
 /// exact_match: equal but for case and ASCII punctuation; articles and spaces count.
 double released_exact_match(const ScoreInput& input);
-/// count (PixMo-Count): number words become digits inside words too, zero first: "fourteen" is "4teen"; then the first digits.
+/// count (PixMo-Count): number words become digits inside words too, zero first: "fourteen" is "4teen"; then the first digits, of any script.
 double released_count(const ScoreInput& input);
-/// countbench: the first digits; without any, the first of zero … twenty that occurs, inside words too.
+/// countbench: the first digits, of any script; without any, the first of zero … twenty that occurs, inside words too.
 double released_countbench(const ScoreInput& input);
 /// relaxed_accuracy (ChartQA): whatever Python's float() takes is a number; other text keeps its outer space.
 double released_relaxed_accuracy(const ScoreInput& input);
-/// anls: the distance of the normalised texts over the longer length of the texts as they came; exactly one half counts.
+/// anls: the distance of the normalised texts over the longer length of the texts as they came, in upper case ("ß" is two); exactly
+/// one half counts.
 double released_anls(const ScoreInput& input);
 /// vqa_accuracy: EvalAI's answer processor, which also drops commas and question marks and splits off 's.
 double released_vqa_accuracy(const ScoreInput& input);

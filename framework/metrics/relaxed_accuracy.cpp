@@ -31,7 +31,7 @@ std::optional<double> python_float(std::string text) {
       R"(\A([+-]?(?:(?:[0-9](?:_?[0-9])*\.?(?:[0-9](?:_?[0-9])*)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?|(?i:inf(?:inity)?|nan)))\z)");
   const bool percent = text.ends_with('%');
   while (text.ends_with('%')) text.pop_back();
-  std::string stripped = strip(text);
+  std::string stripped = with_ascii_digits(strip(text));
   if (kNumber.search(stripped).empty()) return std::nullopt;
   std::erase(stripped, '_');
   const double value = std::strtod(stripped.c_str(), nullptr);

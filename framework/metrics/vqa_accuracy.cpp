@@ -29,7 +29,7 @@ constexpr std::size_t kReleasedStops = 32;  // re.UNICODE, which the released co
 /// At most `stops` full stops outside numbers are deleted.
 std::string without_marks(const std::string& text, std::size_t stops) {
   static const Regex kThousands("[0-9],[0-9]");
-  static const Regex kFullStop(R"(\.(?![0-9]))");
+  static const Regex kFullStop(R"(\.(?!\p{Nd}))");
   const bool thousands = !kThousands.search(text).empty();
   std::string kept;
   for (const char c : text) {

@@ -37,9 +37,10 @@ std::string setting(const StudySource& source) {
 
 Table findings_table(const std::vector<Finding>& findings) {
   Table table{"findings", "The paper's findings at this scale", {"finding", "where", "figure", "at this scale"}, {},
-              "A finding appears when the whole 95 % interval lies on its side. Intervals are bootstraps that redraw questions and, where a recipe has several "
-              "runs (orders and seeds), runs; those of correlations redraw runs alone and need four. Of a recipe with one run they say nothing about other "
-              "seeds. No correction for the number of lines."};
+              "A finding appears when the whole 95 % interval lies on its side. Intervals speak of other questions (bootstrap) and, where a recipe has several "
+              "runs, of other orders of the tasks, or with one order of other seeds (Student's t, which is wide for two or three: an order counts once, however many "
+              "seeds it has). Those of correlations redraw whole runs and need four. Of a recipe with one run they say nothing about other orders or seeds. No "
+              "correction for the number of lines."};
   for (const Finding& finding : findings) {
     const char* format = finding.unit == "points" ? "%+.1f" : "%+.2f";
     TableCell figure = interval_cell(finding.figure, format);

@@ -16,7 +16,28 @@ namespace {
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 using Questions = RunFigure::Questions;
 
-/// `fill(run's branch, figure)` for every run, pooled. Unknown where one run's is.
+/// Of every run the number of its order of tasks, by first appearance.
+std::vector<std::size_t> orders_of(const Report& report, const std::vector<std::size_t>& runs) {
+  std::vector<std::string> orders;
+  std::vector<std::size_t> numbers;
+  for (const std::size_t run : runs) {
+    const std::string& order = report.branch_of(report.branches[run]).order;
+    numbers.push_back(static_cast<std::size_t>(std::find(orders.begin(), orders.end(), order) - orders.begin()));
+    if (numbers.back() == orders.size()) orders.push_back(order);
+  }
+  return numbers;
+}
+
+/// " (9 runs of 3 orders)"; nothing for one run.
+std::string counted_runs(const Report& report, const std::vector<std::size_t>& runs) {
+  if (runs.size() < 2) return "";
+  const std::vector<std::size_t> numbers = orders_of(report, runs);
+  const std::size_t orders = 1 + *std::max_element(numbers.begin(), numbers.end());
+  return " (" + std::to_string(runs.size()) + " runs" + (orders > 1 && orders < runs.size() ? " of " + std::to_string(orders) + " orders)" : ")");
+}
+
+/// `fill(run's branch, figure)` for every run, pooled. Unknown where one run's is. Orders of tasks are what is drawn where there are
+/// several: what an order does it does with every seed, so that more seeds say nothing more about other orders.
 template <class Fill>
 Interval pool(const Report& report, const std::vector<std::size_t>& runs, const Fill& fill) {
   std::vector<std::vector<Stratum>> all;
@@ -27,7 +48,7 @@ Interval pool(const Report& report, const std::vector<std::size_t>& runs, const 
     if (!strata) return without_interval(kNothing);
     all.push_back(std::move(*strata));
   }
-  return crossed_bootstrap(all);
+  return crossed_interval(all, {}, orders_of(report, runs));
 }
 
 std::vector<const StudyBenchmark*> benchmarks_of(const Study& study, bool held_out) {
@@ -199,8 +220,7 @@ std::vector<PooledRecipe> pool_recipes(const Report& report) {
     found->runs.push_back(run);
   }
   for (PooledRecipe& pooled : all) {
-    pooled.name = pooled.recipe;
-    if (pooled.runs.size() > 1) pooled.name += " (" + std::to_string(pooled.runs.size()) + " runs)";
+    pooled.name = pooled.recipe + counted_runs(report, pooled.runs);
     if (report.sources.size() > 1) pooled.name += " @ " + report.sources[pooled.source].label;
     measure_recipe(report, pooled);
   }
@@ -222,8 +242,7 @@ PooledPair pool_pair(const Report& report, const PooledRecipe& first, const Pool
   const auto keeping = [&](std::size_t run, RunFigure& figure) {
     add_difference(figure, held_out, always(branch(run).stages.back()), always(other(run).stages.back()));
   };
-  PooledPair pair{first.recipe + " − " + second.recipe, runs.size(), {}, {}, {}, {}};
-  if (runs.size() > 1) pair.name += " (" + std::to_string(runs.size()) + " runs)";
+  PooledPair pair{first.recipe + " − " + second.recipe + counted_runs(report, runs), runs.size(), {}, {}, {}, {}};
   if (report.sources.size() > 1) pair.name += " @ " + report.sources[first.source].label;
   pair.learning = pool(report, runs, learning);
   pair.held_out = pool(report, runs, keeping);

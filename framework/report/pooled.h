@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "framework/report/analysis.h"
-#include "framework/statistics/crossed_bootstrap.h"
+#include "framework/statistics/crossed_interval.h"
 
 namespace retain::framework {
 
-/// Percentage points (for probes: where they are probabilities, else as they are) unless said otherwise. Intervals: crossed_bootstrap() over runs and questions.
+/// Percentage points (for probes: where they are probabilities, else as they are) unless said otherwise. Intervals:
+/// crossed_interval() over questions and runs; runs of one order are one draw where there are several orders.
 struct PooledRecipe {
   std::string recipe;
   std::size_t source = 0;
   std::vector<std::size_t> runs;            ///< of Report::branches: those with as many stages as the source's longest
-  std::string name;                         ///< "llm", or "llm (9 runs)", with the source where there are several
+  std::string name;                         ///< "llm", "llm (3 runs)" or "llm (9 runs of 3 orders)", with the source where there are several
   Interval learning, held_out, kept;        ///< as Measures: target learning, held-out change, target overall
   Interval rebound;                         ///< held-out mean, last stage − the lowest before it, which other questions chose
   std::map<std::string, Interval> probes;   ///< mean over the stages of probe − base

@@ -13,7 +13,8 @@ namespace {
 constexpr const char* kPoints = "%+.1f";
 constexpr std::size_t kMostStages = 6;
 constexpr const char* kIntervals =
-    "Percentage points with 95 % intervals that redraw runs (orders and seeds) and questions together; of a recipe with one run the questions alone.";
+    "Percentage points with 95 % intervals for other questions (bootstrap) and for other orders of the tasks, or with one order for other seeds (Student's t: two "
+    "or three say little, so their intervals are wide); of a recipe with one run for other questions alone.";
 
 /// "number_bias", or "distance, KL divergence from the base (nats)".
 std::string column_of(const Report& report, const std::string& probe) {

@@ -54,6 +54,8 @@ Interval bootstrap(const std::vector<Stratum>& strata, const BootstrapOptions& o
     estimate += stratum.weight * mean_of(stratum.values);
   }
   if (drawn.empty()) return without_interval(kNothing);
+  const auto single = [](const Stratum& stratum) { return stratum.values.size() < 2; };
+  if (std::all_of(drawn.begin(), drawn.end(), single)) return without_interval(estimate);  // every resample is the sample: not a certainty
   Random random(options.seed, "statistics/bootstrap");
   std::vector<double> figures(static_cast<std::size_t>(options.resamples), 0.0);
   for (double& figure : figures)

@@ -35,8 +35,8 @@ struct BootstrapOptions {
 
 /// Σ weight · mean over the strata, with the percentiles (1 ∓ level) / 2 of the same figure over resamples in which every
 /// stratum is redrawn with replacement on its own; percentiles interpolate linearly between order statistics. Equal input and
-/// seed give equal bits everywhere. All NaN when a stratum has no value or there is none. Throws Error(usage) for a level
-/// outside (0, 1) or fewer than 100 resamples.
+/// seed give equal bits everywhere. An estimate without an interval when no stratum has two values; all NaN when a stratum has no
+/// value or there is none. Throws Error(usage) for a level outside (0, 1) or fewer than 100 resamples.
 Interval bootstrap(const std::vector<Stratum>& strata, const BootstrapOptions& options = {});
 
 /// later − earlier, sample by sample. Throws Error(data_invalid) when they differ in number.

@@ -29,7 +29,13 @@ Pairs whole_pairs(std::span<const double> x, std::span<const double> y) {
   return pairs;
 }
 
+bool varies(const std::vector<double>& values) {
+  return std::any_of(values.begin(), values.end(), [&](double value) { return value != values.front(); });
+}
+
 double coefficient(const Pairs& pairs) {
+  // asked of the values: the mean of equal values is rounded, so that squares about it need not add up to 0
+  if (pairs.x.size() < 3 || !varies(pairs.x) || !varies(pairs.y)) return std::numeric_limits<double>::quiet_NaN();
   const auto n = static_cast<double>(pairs.x.size());
   const double mean_x = std::accumulate(pairs.x.begin(), pairs.x.end(), 0.0) / n;
   const double mean_y = std::accumulate(pairs.y.begin(), pairs.y.end(), 0.0) / n;
@@ -39,7 +45,7 @@ double coefficient(const Pairs& pairs) {
     yy += (pairs.y[i] - mean_y) * (pairs.y[i] - mean_y);
     xy += (pairs.x[i] - mean_x) * (pairs.y[i] - mean_y);
   }
-  if (pairs.x.size() < 3 || xx == 0 || yy == 0) return std::numeric_limits<double>::quiet_NaN();
+  if (xx == 0 || yy == 0) return std::numeric_limits<double>::quiet_NaN();  // squares below the smallest double
   return std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);
 }
 

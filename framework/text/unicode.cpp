@@ -59,6 +59,17 @@ std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
+std::string with_ascii_digits(std::string_view text) {
+  const icu::UnicodeString wide = from_utf8(text);
+  icu::UnicodeString mapped;
+  for (int32_t i = 0; i < wide.length(); i = wide.moveIndex32(i, 1)) {
+    const UChar32 c = wide.char32At(i);
+    const int32_t value = u_charDigitValue(c);
+    mapped.append(value < 0 ? c : static_cast<UChar32>('0' + value));
+  }
+  return to_utf8(mapped);
+}
+
 std::string collapse_space(std::string_view text) {
   std::string joined;
   for (const std::string& word : words_of(text)) joined += (joined.empty() ? "" : " ") + word;

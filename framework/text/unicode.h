@@ -17,5 +17,7 @@ std::string strip(std::string_view text);
 std::vector<std::string> words_of(std::string_view text);
 /// Words joined by single spaces.
 std::string collapse_space(std::string_view text);
+/// Every decimal digit (category Nd: "３", "٣", "३") as the ASCII digit of its value, as Python's int() and float() read them.
+std::string with_ascii_digits(std::string_view text);
 
 }  // namespace retain::framework

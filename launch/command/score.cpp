@@ -26,7 +26,7 @@ std::vector<std::string> texts_of(const json::object& line, const char* key, con
   for (const json::value& item : *array) {
     if (!item.is_string())
       throw Error(ErrorKind::data_invalid, {origin, std::string("\"") + key + "\": strings", json::serialize(item), "quote it"});
-    texts.emplace_back(item.as_string().c_str());
+    texts.emplace_back(item.as_string());
   }
   return texts;
 }
@@ -49,8 +49,9 @@ framework::ScoreInput read_line(const std::string& text, const std::string& orig
           text_of(*line, "question", origin), text_of(*line, "category", origin)};
 }
 
-int score(const std::string& name, framework::ScoringMode mode) {
-  const framework::Metric metric = framework::metric_named(name, mode);
+int score(const std::string& name, framework::ScoringMode mode, const recipes::Extras& extras) {
+  const auto own = extras.metrics.find(name);
+  const framework::Metric metric = own == extras.metrics.end() ? framework::metric_named(name, mode) : own->second;
   std::int64_t number = 0;
   for (std::string text; std::getline(std::cin, text);) {
     ++number;
@@ -85,7 +86,7 @@ void add_score(CLI::App& app, Action& action) {
     action = [options](const Session& session) {
       if (!session.is_root()) return 0;
       if (!options->store.empty()) return score_store(*options, session.extras());
-      return score(options->metric, framework::scoring_mode_from_name(options->mode.empty() ? "clean" : options->mode));
+      return score(options->metric, framework::scoring_mode_from_name(options->mode.empty() ? "clean" : options->mode), session.extras());
     };
   });
 }

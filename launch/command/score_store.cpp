@@ -2,6 +2,7 @@
 #include "launch/command/score_store.h"
 
 #include <iostream>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -26,6 +27,19 @@ recipes::Scoring scoring_for(const RescoreOptions& options, const recipes::Extra
   return kept;
 }
 
+/// NaN where the metric speaks of no question of the benchmark: of a whole store it need not suit every benchmark.
+void rescore(recipes::Evaluation& evaluation, const recipes::Scoring& scoring) {
+  try {
+    recipes::score_answers(evaluation, scoring);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::data_empty) throw;
+    evaluation.scoring = scoring;
+    evaluation.score = std::numeric_limits<double>::quiet_NaN();
+    evaluation.samples = 0;
+    evaluation.categories.clear();
+  }
+}
+
 }  // namespace
 
 int score_store(const RescoreOptions& options, const recipes::Extras& extras) {
@@ -41,7 +55,7 @@ int score_store(const RescoreOptions& options, const recipes::Extras& extras) {
     benchmarks.insert(evaluation.benchmark);
     if ((!stage.empty() && evaluation.stage != stage) || (!options.benchmark.empty() && evaluation.benchmark != options.benchmark)) continue;
     const double kept = evaluation.score;
-    recipes::score_answers(evaluation, scoring_for(options, extras, evaluation.scoring));
+    rescore(evaluation, scoring_for(options, extras, evaluation.scoring));
     json::object line = options.answers ? recipes::to_json(evaluation) : recipes::summary_json(evaluation);
     line["kept"] = kept;
     lines[evaluation.benchmark + "/" + evaluation.stage + "/" + key] = json::serialize(line);

@@ -19,8 +19,8 @@ struct RescoreOptions {
 };
 
 /// One JSON line an evaluation, by benchmark and stage: {"benchmark", "stage", "metric", "mode", "average", "score", "samples",
-/// "kept": the score by the evaluation's own rule[, "categories", "answers"]}. Throws Error(data_empty) when the store has
-/// nothing of the kind.
+/// "kept": the score by the evaluation's own rule[, "categories", "answers"]}; "score" is null where the metric speaks of none of its
+/// questions. Throws Error(data_empty) when the store has nothing of the kind.
 int score_store(const RescoreOptions& options, const recipes::Extras& extras);
 
 }  // namespace retain::launch

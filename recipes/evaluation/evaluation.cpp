@@ -67,7 +67,7 @@ void score_answers(Evaluation& evaluation, const Scoring& scoring) {
 json::object summary_json(const Evaluation& evaluation) {
   json::object object{{"benchmark", evaluation.benchmark}, {"stage", evaluation.stage}, {"metric", evaluation.scoring.metric},
                       {"mode", name_of(evaluation.scoring.mode)}, {"average", framework::name_of(evaluation.scoring.average)},
-                      {"score", evaluation.score}, {"samples", evaluation.samples}};
+                      {"score", number_json(evaluation.score)}, {"samples", evaluation.samples}};
   json::array categories;
   for (const framework::CategoryScore& category : evaluation.categories)
     categories.push_back(json::object{{"category", category.category}, {"score", category.score}, {"samples", category.samples}});

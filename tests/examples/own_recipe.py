@@ -44,6 +44,8 @@ def main():
         report.check(losses["quiet"][0] > losses["plain"][0] + 1e-4, f"the method adds its term: {losses}")
         again = harness.run(own, *arguments)
         report.check("taught before" in again.stderr, "the method is part of what is remembered")
+        scored = harness.run(own, "score", "--metric", "mentions", stdin=json.dumps({"prediction": "a red car", "references": ["red"]}) + "\n")
+        report.check(json.loads(scored.stdout)["score"] == 1, f"the metric scores single answers: {scored.stdout}")
         refused = harness.run(sys.argv[1], *arguments, check=False)
         report.check(refused.returncode == 1 and "config_invalid" in refused.stderr and "quiet" in refused.stderr,
                      f"the plain command does not know them: {refused.stderr}")

@@ -15,7 +15,7 @@ namespace {
 std::vector<std::string> texts(const json::object& object, const char* key) {
   std::vector<std::string> values;
   if (const json::value* array = object.if_contains(key))
-    for (const json::value& item : array->as_array()) values.emplace_back(item.as_string().c_str());
+    for (const json::value& item : array->as_array()) values.emplace_back(item.as_string());
   return values;
 }
 

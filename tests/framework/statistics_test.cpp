@@ -10,7 +10,7 @@
 #include "framework/base/random.h"
 #include "framework/statistics/bootstrap.h"
 #include "framework/statistics/correlation.h"
-#include "framework/statistics/crossed_bootstrap.h"
+#include "framework/statistics/crossed_interval.h"
 #include "framework/statistics/mcnemar.h"
 #include "framework/statistics/moments.h"
 #include "framework/statistics/recovery.h"
@@ -44,6 +44,10 @@ TEST(Bootstrap, BoundsLieAmongNumpysQuantiles) {
     for (const json::value& s : c.at("strata").as_array()) strata.push_back({numbers(s.at("values")), s.at("weight").to_number<double>()});
     const Interval found = bootstrap(strata, {.resamples = 10000, .seed = 3});
     EXPECT_NEAR(found.estimate, c.at("estimate").to_number<double>(), 1e-12);
+    if (std::all_of(strata.begin(), strata.end(), [](const Stratum& stratum) { return stratum.values.size() < 2; })) {
+      EXPECT_FALSE(found.known()) << "numpy resamples a single value too";
+      continue;
+    }
     const std::vector<double> low = numbers(c.at("low")), high = numbers(c.at("high"));
     EXPECT_GE(found.low, low[0] - 1e-12);
     EXPECT_LE(found.low, low[1] + 1e-12);
@@ -55,47 +59,96 @@ TEST(Bootstrap, BoundsLieAmongNumpysQuantiles) {
   }
 }
 
-/// Runs × questions with an effect of the run, one of the question and noise; the truth is 0.
-std::vector<std::vector<Stratum>> crossed_runs(Random& random, int runs, int questions, double run_effect, double question_effect) {
+/// Deviations of the parts that a figure is made of: of runs, of questions, of single answers.
+struct Spread {
+  double run, question, answer;
+};
+
+/// Runs × questions with these effects; the truth is 0.
+std::vector<std::vector<Stratum>> crossed_runs(Random& random, int runs, int questions, const Spread& spread) {
   std::vector<double> of_question(static_cast<std::size_t>(questions));
-  for (double& effect : of_question) effect = question_effect * random.normal();
+  for (double& effect : of_question) effect = spread.question * random.normal();
   std::vector<std::vector<Stratum>> all;
   for (int r = 0; r < runs; ++r) {
-    const double of_run = run_effect * random.normal();
+    const double of_run = spread.run * random.normal();
     Stratum stratum{{}, 1};
-    for (const double effect : of_question) stratum.values.push_back(of_run + effect + 0.5 * random.normal());
+    for (const double effect : of_question) stratum.values.push_back(of_run + effect + spread.answer * random.normal());
     all.push_back({stratum});
   }
   return all;
 }
 
-TEST(CrossedBootstrap, HoldsTheTruthAboutAsOftenAsItSays) {
-  for (const auto& [run_effect, question_effect] : {std::pair{0.0, 1.0}, std::pair{1.0, 0.0}, std::pair{0.5, 1.0}}) {
-    Random random(5, "test/crossed");
-    int held = 0;
-    for (std::uint64_t trial = 0; trial < 200; ++trial) {
-      const Interval found = crossed_bootstrap(crossed_runs(random, 9, 40, run_effect, question_effect), {.resamples = 400, .seed = trial});
-      held += !found.above(0) && !found.below(0) ? 1 : 0;
-    }
-    EXPECT_GE(held, 170) << run_effect << " " << question_effect;  // nine runs: percentiles are some points too narrow
-    EXPECT_LE(held, 199) << run_effect << " " << question_effect;
+/// Share of simulated studies whose interval holds the truth.
+double coverage(int runs, const Spread& spread) {
+  constexpr int kTrials = 1000, kQuestions = 80;
+  Random random(5, "test/crossed");
+  int held = 0;
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
+    const Interval found = crossed_interval(crossed_runs(random, runs, kQuestions, spread), {.resamples = 300, .seed = trial});
+    held += found.low <= 0 && 0 <= found.high ? 1 : 0;
   }
+  return held / static_cast<double>(kTrials);
 }
 
-TEST(CrossedBootstrap, OneRunIsAPlainBootstrap) {
+// Three binomial deviations of 1000 trials at 95 %: 0.021.
+TEST(CrossedInterval, HoldsTheTruthAsOftenAsItSaysWhereOnePartVaries) {
+  for (const int runs : {2, 3, 5, 9})
+    for (const Spread& spread : {Spread{1, 0, 0.1}, Spread{0, 1, 0.05}})
+      EXPECT_NEAR(coverage(runs, spread), 0.95, 0.021) << runs << " runs, deviation of runs " << spread.run;
+}
+
+TEST(CrossedInterval, HoldsTheTruthAtLeastAsOftenWhereSeveralPartsVary) {
+  for (const int runs : {2, 3, 5, 9})
+    for (const Spread& spread : {Spread{0.5, 1, 0.5}, Spread{0.1, 1, 0.5}, Spread{0, 0.3, 1}})
+      EXPECT_GE(coverage(runs, spread), 0.95 - 0.021) << runs << " runs, deviation of runs " << spread.run << ", of answers " << spread.answer;
+}
+
+TEST(CrossedInterval, RunsOfOneDrawCountOnce) {
+  Random random(7, "test/draws");
+  int held = 0, held_by_runs = 0;
+  for (int trial = 0; trial < 1000; ++trial) {
+    std::vector<std::vector<Stratum>> runs;
+    std::vector<std::size_t> draws;
+    for (std::size_t order = 0; order < 3; ++order) {
+      const double of_order = random.normal();
+      for (int seed = 0; seed < 3; ++seed) runs.push_back({{{of_order + 0.2 * random.normal()}, 1}}), draws.push_back(order);
+    }
+    const Interval found = crossed_interval(runs, {}, draws), by_runs = crossed_interval(runs);
+    EXPECT_NEAR(found.estimate, by_runs.estimate, 1e-12);
+    held += found.low <= 0 && 0 <= found.high ? 1 : 0;
+    held_by_runs += by_runs.low <= 0 && 0 <= by_runs.high ? 1 : 0;
+  }
+  EXPECT_NEAR(held / 1000.0, 0.95, 0.021);
+  EXPECT_LT(held_by_runs / 1000.0, 0.8) << "nine runs are three orders";
+  const std::vector<std::vector<Stratum>> three{{{{7}, 1}}, {{{9}, 1}}, {{{8}, 1}}};
+  EXPECT_EQ(crossed_interval(three, {}, {4, 4, 4}).low, crossed_interval(three).low) << "one order: its seeds are the draws";
+  EXPECT_NEAR(crossed_interval(three, {}, {0, 1, 0}).high, 8 + 12.706204736432095 * 2 / 3, 1e-9) << "7.5 of two runs, 9 of one";
+  EXPECT_THROW(crossed_interval(three, {}, {1}), Error);
+}
+
+TEST(CrossedInterval, RunsAloneHaveStudentsInterval) {
+  const Interval found = crossed_interval({{{{7}, 1}}, {{{9}, 1}}, {{{8}, 1}}});  // 8 ∓ t(0.975, 2) · 1 / √3
+  EXPECT_NEAR(found.estimate, 8, 1e-12);
+  EXPECT_NEAR(found.low, 8 - 4.302652729911275 / std::sqrt(3.0), 1e-9);
+  EXPECT_NEAR(found.high, 8 + 4.302652729911275 / std::sqrt(3.0), 1e-9);
+  const Interval two = crossed_interval({{{{-1}, 2}}, {{{1}, 2}}}, {.level = 0.9});  // t(0.95, 1) · 2, whose weight is 2
+  EXPECT_NEAR(two.high, 2 * 6.313751514675041, 1e-9);
+}
+
+TEST(CrossedInterval, OneRunIsAPlainBootstrap) {
   const std::vector<Stratum> run{{{1, 2, 4, 8, 3, 5}, 0.5}, {{0, 1, 0, 1}, 2}};
-  const Interval crossed = crossed_bootstrap({run}, {.resamples = 10000}), plain = bootstrap(run, {.resamples = 10000});
+  const Interval crossed = crossed_interval({run}, {.resamples = 10000}), plain = bootstrap(run, {.resamples = 10000});
   EXPECT_NEAR(crossed.estimate, plain.estimate, 1e-12);
   EXPECT_NEAR(crossed.low, plain.low, 0.05);
   EXPECT_NEAR(crossed.high, plain.high, 0.05);
 }
 
-TEST(CrossedBootstrap, TellsWhatItCannotSay) {
-  EXPECT_TRUE(std::isnan(crossed_bootstrap({}).estimate));
-  EXPECT_TRUE(std::isnan(crossed_bootstrap({{{{1, 2}, 1}}, {{{1, 2, 3}, 1}}}).estimate)) << "runs of other questions";
-  EXPECT_FALSE(crossed_bootstrap({{{{7}, 1}}}).known());
-  EXPECT_TRUE(crossed_bootstrap({{{{7}, 1}}, {{{9}, 1}}, {{{8}, 1}}}).known()) << "runs alone";
-  EXPECT_THROW(crossed_bootstrap({{{{1, 2}, 1}}}, {.resamples = 5}), Error);
+TEST(CrossedInterval, TellsWhatItCannotSay) {
+  EXPECT_TRUE(std::isnan(crossed_interval({}).estimate));
+  EXPECT_TRUE(std::isnan(crossed_interval({{{{1, 2}, 1}}, {{{1, 2, 3}, 1}}}).estimate)) << "runs of other questions";
+  EXPECT_FALSE(crossed_interval({{{{7}, 1}}}).known());
+  EXPECT_TRUE(crossed_interval({{{{7}, 1}}, {{{9}, 1}}, {{{8}, 1}}}).known()) << "runs alone";
+  EXPECT_THROW(crossed_interval({{{{1, 2}, 1}}}, {.resamples = 5}), Error);
 }
 
 TEST(ClusteredSpearman, RedrawsWholeRuns) {
@@ -129,6 +182,11 @@ TEST(Bootstrap, HoldsTheTruthAboutAsOftenAsItSays) {
 TEST(Bootstrap, RefusesWhatIsNone) {
   EXPECT_FALSE(bootstrap({}).known());
   EXPECT_FALSE(bootstrap({{{kNothing}, 1}}).known());
+  const Interval single = bootstrap({{{4}, 0.5}, {{6, kNothing}, 0.5}});
+  EXPECT_EQ(single.estimate, 5);
+  EXPECT_FALSE(single.known()) << "one value a stratum: nothing to redraw, not a certainty";
+  EXPECT_FALSE(single.above(0));
+  EXPECT_TRUE(bootstrap({{{4}, 0.5}, {{6, 8}, 0.5}}).known());
   EXPECT_THROW(bootstrap({{{1}, 1}}, {.level = 1}), Error);
   EXPECT_THROW(bootstrap({{{1}, 1}}, {.resamples = 5}), Error);
   EXPECT_THROW(paired_differences(std::vector<double>{1}, std::vector<double>{}), Error);
@@ -159,7 +217,13 @@ TEST(Correlation, EqualsScipys) {
     compare(spearman(x, y), "spearman");
     EXPECT_EQ(ranks(x), numbers(c.at("ranks")));
   }
-  EXPECT_TRUE(std::isnan(pearson(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3}).estimate));
+  const std::vector<double> tenths(3, 0.1), rising{1, 2, 3};  // the mean of three tenths is not a tenth
+  for (const auto& correlation : {pearson, spearman}) {
+    EXPECT_TRUE(std::isnan(correlation(std::vector<double>{1, 1, 1}, rising).estimate));
+    EXPECT_TRUE(std::isnan(correlation(tenths, tenths).estimate));
+    EXPECT_TRUE(std::isnan(correlation(tenths, rising).estimate));
+    EXPECT_TRUE(std::isnan(correlation(rising, tenths).estimate));
+  }
   EXPECT_THROW(pearson(std::vector<double>{1}, std::vector<double>{}), Error);
 }
 

@@ -59,8 +59,15 @@ def rescoring(report, store, stage):
         done = harness.run(RETAIN, "score", "--metric", "anls", "--mode", "faithful", stdin=fed + "\n")
         report.check(json.loads(done.stdout)["score"] == answer["score"], f"scored alone: {answer}")
     report.check(abs(again["score"] - sum(a["score"] for a in again["answers"]) / 2) < 1e-12, "the mean of the samples")
+    lines = score("--metric", "yes_no", "--answers")
+    report.check(len(lines) == 2 and all(line["score"] is None and line["samples"] == 0 and line["kept"] is not None and
+                                         all(answer["score"] is None for answer in line["answers"]) for line in lines),
+                 f"no question that is answered by yes or no is null, not the end: {lines}")
+    cut = json.dumps({"prediction": "ab", "references": ["ab\0c"]})
+    done = harness.run(RETAIN, "score", "--metric", "exact_match", stdin=cut + "\n")
+    report.check(json.loads(done.stdout)["score"] == 0, f"a reference does not end at U+0000: {done.stdout}")
     for arguments, kind in ((["--benchmark", "nobody"], "data_empty"), (["--metric", "anl"], "config_invalid"),
-                            (["--metric", "yes_no"], "data_empty"), (["--stage", "nowhere"], "store_unknown_stage")):
+                            (["--stage", "nowhere"], "store_unknown_stage")):
         done = score(*arguments, check=False)
         report.check(done.returncode == 1 and f"[{kind}]" in done.stderr and done.stdout == "", f"{arguments}: {done.stderr}")
 

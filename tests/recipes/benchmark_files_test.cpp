@@ -91,6 +91,13 @@ TEST_F(BenchmarkFiles, PromptAndScoreAsDescribedInBothModes) {
   EXPECT_EQ(there.size(), 17U);
 }
 
+TEST_F(BenchmarkFiles, ReferencesAreKeptWhole) {
+  std::ofstream(scratch_ / "records.jsonl") << R"({"id": "q", "conversations": [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "ab"}], )"
+                                            << R"("references": ["ab\u0000c", "d"]})" << "\n";
+  const Experiment e = read("[[benchmark]]\nname = \"b\"\ndata = \"" + (scratch_ / "records.jsonl").string() + "\"\n");
+  EXPECT_THAT(read_questions(e.benchmarks.at(0)).at(0).expected.references, testing::ElementsAre(std::string("ab\0c", 4), "d"));
+}
+
 TEST_F(BenchmarkFiles, CategoriesAreReported) {
   Evaluation evaluation;
   for (const Question& question : read_questions(named("seedbench", "clean"))) evaluation.answers.push_back({"", question.expected, 0});

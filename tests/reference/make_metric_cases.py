@@ -130,7 +130,7 @@ def released_number(text):
     text = text.lower().replace(".", "")
     for value, word in enumerate(NUMBERS):
         text = text.replace(word, str(value))
-    hit = re.search(r"[0-9]+", text)
+    hit = re.search(r"\d+", text)
     return int(hit[0]) if hit else None
 
 
@@ -143,7 +143,7 @@ def count_released(case, reference):
 
 def countbench_number(text):
     text = text.lower().replace(".", "")
-    if hit := re.search(r"[0-9]+", text):
+    if hit := re.search(r"\d+", text):
         return int(hit[0])
     return next((value for value, word in enumerate(NUMBERS) if word in text), None)
 
@@ -157,9 +157,9 @@ def countbench_released(case, reference):
 
 def time_of(text):
     text = text.lower().replace(".", "")
-    if hit := re.search(r"([0-9]{1,2}):([0-9]{1,2})", text):
+    if hit := re.search(r"(\d{1,2}):(\d{1,2})", text):
         return int(hit[1]), int(hit[2])
-    numbers = re.findall(r"[0-9]+", text)
+    numbers = re.findall(r"\d+", text)
     return (int(numbers[0]), int(numbers[1])) if len(numbers) > 1 else None
 
 
@@ -183,6 +183,10 @@ clock("clock", lambda a, b: HOUR(a, b) and MINUTE(a, b))
 @over_references
 def exact_released(case, reference):
     return case["prediction"].lower().translate(MARKS) == reference.lower().translate(MARKS)
+
+
+def squad(text):
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(MARKS)).split())
 
 
 def python_number(text):
@@ -214,7 +218,7 @@ def edits(a, b):
 def anls_released(case):
     raw = case["prediction"]
     tidy = lambda text: " ".join(text.lower().split())
-    nearest = min(edits(tidy(r), tidy(raw)) / max(len(r), len(raw)) if r or raw else 0.0 for r in case["references"])
+    nearest = min(edits(tidy(r), tidy(raw)) / max(len(r.upper()), len(raw.upper())) if r or raw else 0.0 for r in case["references"])
     return 1 - nearest if 1 - nearest >= 0.5 else 0.0
 
 
@@ -251,7 +255,8 @@ def grams(text, n):
 @rule("pathvqa", "clean")
 @over_references
 def pathvqa(case, reference):
-    return tokens(case["prediction"]) == tokens(reference)
+    mine, wanted = tokens(case["prediction"]), tokens(reference)
+    return mine == wanted if mine or wanted else squad(case["prediction"]) == squad(reference)
 
 
 @rule("pathvqa", "faithful")
@@ -323,7 +328,6 @@ def is_binary(case):
 
 @rule("yes_no", "clean")
 def yes_no(case):
-    squad = lambda text: " ".join(re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(MARKS)).split())
     return float(any(squad(case["prediction"]) == squad(r) for r in case["references"])) if is_binary(case) else None
 
 
@@ -359,6 +363,9 @@ TIMES = ["3:45", "03:45", "The time is 3:46.", "3:44", "3:47", "15:45", "103:45"
 NUMERIC = ["5", "5.25", "5.26", "5%", "0.05", "5%%", " 5 ", "1_0", "inf", "nan", "1e1", "-5", "Five", "five ", "", ".5", "5.", "_5", "1,000", "+5"]
 TEXTS = ["the red car", "red car", "Red Car.", "red  car", "red", "car red", "RED CAR!", "", "a red car", "don't", "dont", "2", "two",
          "red-car", "the man's hat", "mans hat", "rød bil", "1,000", "1000"]
+# digits of other scripts: full-width, Arabic-Indic, Devanagari; the superscript is none
+SCRIPTS = ["５", "There are ٣ cats", "३", "०३", "１٣", "x²", "² or ३", "３", "３.０", "+３", "３e０", " ３ ", "３％", "３%", "１_０", "٣ ५"]
+CLOCK_SCRIPTS = ["３:４५", "٠٣:٤٥", "३ ४६", "it is ３:４６.", "³:45", "３:٤"]
 MEDICAL = ["yes", "Yes.", "no", "fibrous tissue", "tissue", "the tissue is fibrous", "fibrous fibrous tissue", "in the liver", "liver",
            "", "12", "chronic inflammation of the liver", "inflammation of the liver"]
 
@@ -379,19 +386,33 @@ def cases():
     yield from emit(["realworldqa"], ["two", "Two", "Two.", "The left one", "the left one", "b", "B.", "It is The left one!", "2", "A"], ["B"],
                     question=question)
     yield from emit(["realworldqa"], ["two", "Two", "2.", "ten", "eleven", ""], ["2"], question="How many?")
+    yield from emit(["realworldqa"], ["The\x1cleft one", "left\x1fone", "The left one\x1c", "\x1eTwo\x1d", "Two\u180e", "le\u0301ft one", "\u200bTwo", "Two\x85"],
+                    ["B", "The left one", "The\x1cleft one", "Two"])
+    yield from emit(["realworldqa"], ["left", "The\x1cleft", "2", "C", "d"], ["B", "C"], question="Which?\nA.\x1cTwo\nB.\x1fleft\nC. The\x1cleft\n\x1cD. 2")
+    yield from emit(["leading_letter", "mmstar", "scienceqa", "first_character"], ["\x1cB. crow", "\x1fB", " B\x1c", "\x85B."], ["B"])
     yield from emit(["count", "countbench"], COUNTS, ["4"])
     yield from emit(["count", "countbench"], COUNTS[:9], ["14"])
-    yield from emit(["clock", "clock_hour", "clock_minute"], TIMES, ["03:45"])
+    for reference in ("5", "3", "١٣"):
+        yield from emit(["count", "countbench", "relaxed_accuracy"], SCRIPTS, [reference])
+    yield from emit(["clock", "clock_hour", "clock_minute"], TIMES + CLOCK_SCRIPTS, ["03:45"])
+    yield from emit(["clock"], CLOCK_SCRIPTS, ["３:４５"])
     yield from emit(["clock"], TIMES, ["12:00"])
     yield from emit(["relaxed_accuracy"], NUMERIC, ["5"])
     yield from emit(["relaxed_accuracy"], NUMERIC, ["5%"])
     yield from emit(["relaxed_accuracy"], ["0", "0.0", "inf", "yes", "YES"], ["0", "Yes"])
     yield from emit(["exact_match", "anls", "vqa_accuracy"], TEXTS, ["Red car", "the man's hat", "two"])
     yield from emit(["anls"], ["red c", "red cat", "  red   car  ", "blue car", "ab"], ["red car", "abcd"])
+    yield from emit(["anls"], ["straße", "strasse", "STRASSE", "groß", "ﬁnal", "final", "İzmir", "ŉ", "ßß"], ["straße", "groß", "ﬁnal", "İzmir", "ŉ"])
+    for reference in ("ßx", "ŉab", "ﬁx"):
+        yield from emit(["anls"], ["ß", "ßy", "ŉ", "ŉxy", "ﬁ", "ﬁy", ""], [reference])
+    yield from emit(["vqa_accuracy"], ["3.٣", "x.", "3.x", "3x"], ["3.٣", "3٣", "x", "3x"])
     ten = ["red car"] * 2 + ["red  car?", "a red car", "car", "car", "the man's hat", "dont", "2", "1,000"]
     yield from emit(["vqa_accuracy"], TEXTS + ["car", "red car" + "." * 40], ten)
     for reference in ("fibrous tissue", "yes", "inflammation of the liver"):
         yield from emit(["pathvqa", "word_f1", "bleu_1", "bleu_2", "bleu_3"], MEDICAL, [reference])
+    for reference in ("5", "95%", "", "2.5 cm", "ö", "the 5th", "100 000", "100000"):
+        yield from emit(["pathvqa"], ["", "5", "5.", "90%", "95%", "95 %", "ö", "Ö.", "ß", "cm", "2.5 cm", "3 cm", "the", "th", "5th", "100,000", "100 000"], [reference])
+    yield from emit(["pathvqa"], ["5", "95", "", "yes"], ["yes", "95%"])
     yield from emit(["bleu_2", "word_f1"], MEDICAL, ["in the liver", "fibrous tissue of the liver"])
     for question in ("Is it benign?", "are these cells?", "What is it?", "Island of cells?", " DOES it grow?", "am i right?"):
         yield from emit(["yes_no"], ["yes", "Yes.", "no"], ["yes"], question=question)
