@@ -65,7 +65,7 @@ json::object stated_task(const Task& task, json::array& notes) {
 }
 
 json::object benchmark_json(const Benchmark& benchmark, bool counted) {
-  json::object described{{"name", benchmark.name}, {"questions", nullptr}, {"metric", benchmark.scoring.metric}};
+  json::object described{{"name", benchmark.name}, {"questions", nullptr}, {"metric", benchmark.scoring.metric}, {"kind", name_of(benchmark.kind)}};
   if (counted) described["questions"] = read_questions(benchmark).size();
   return described;
 }
@@ -194,7 +194,7 @@ std::string describe_plan(const json::object& plan) {
   out += "tasks\n";
   for (const json::value& task : plan.at("tasks").as_array()) out += line(task, {"name", "records", "usable", "steps", "global_batch"});
   out += "benchmarks\n";
-  for (const json::value& benchmark : plan.at("benchmarks").as_array()) out += line(benchmark, {"name", "questions", "metric"});
+  for (const json::value& benchmark : plan.at("benchmarks").as_array()) out += line(benchmark, {"name", "kind", "questions", "metric"});
   out += "parameters\n";
   for (const json::value& row : plan.at("parameters").as_array())
     out += "  " + text(row.at("name")) + " " + text(row.at("shape")) + (row.at("trained_by").as_array().empty() ? " frozen" : " trained by " + text(row.at("trained_by"))) + "\n";
