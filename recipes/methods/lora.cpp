@@ -163,6 +163,12 @@ json::object Lora::describe() const {
   return description;
 }
 
+json::object Lora::describe_stage(bool first) const {
+  json::object description = describe();
+  if (settings_.merge && !first) description.erase("adapter_digest");
+  return description;
+}
+
 std::vector<Selected> Lora::adapted(const ParameterTable& table) const {
   std::vector<Selected> linears;
   for (const Selected& one : recipes::select(table, groups()))
@@ -214,7 +220,7 @@ std::vector<ParameterSpec> Lora::own_parameters(const ParameterTable& table) con
 
 void Lora::initialise(parallel::Parameter& parameter, const OwnStart& start) const {
   const ParameterSpec& row = parameter.spec;
-  if (!adapter_.empty()) {
+  if (start.first && !adapter_.empty()) {
     parameter.value.copy_(row.slice_of(read_peft_tensor(adapter_, start.config, row), start.tensor_rank));
     return;
   }

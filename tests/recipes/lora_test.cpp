@@ -44,14 +44,14 @@ std::string fixture_keys(const json::object& expected, const std::string& more =
   return "rank = " + json::serialize(expected.at("r")) + "\nalpha = " + json::serialize(expected.at("lora_alpha")) + "\n" + more;
 }
 
-std::unique_ptr<models::Lmm> model_with(const Lora& method, const parallel::Mesh& mesh) {
+std::unique_ptr<models::Lmm> model_with(const Lora& method, const parallel::Mesh& mesh, bool first = true) {
   const models::LmmConfig config = models::read_config(kModel);
   const auto partition = models::partition_for(config, mesh.shape().pipeline);
   const auto table = models::build_table(config, mesh.shape().tensor, partition, framework::DType::float32);
   const auto extended = extended_table(table, &method);
   const auto plain = models::load_parameters(kModel, config, table, mesh.position().tensor, mesh.position().pipeline);
   return std::make_unique<models::Lmm>(config, mesh, partition, extended,
-                                       extended_parameters(config, plain, extended, mesh, {&method, 0, "test"}, nullptr), models::LmmOptions{});
+                                       extended_parameters(config, plain, extended, mesh, {&method, 0, "test", first}, nullptr), models::LmmOptions{});
 }
 
 /// The fixture's name of an adapter, "PREFIX.MODULE.lora_A", for its canonical one.
@@ -137,6 +137,24 @@ TEST(Lora, PeftFilesComeBackAsTheyWere) {
   EXPECT_EQ(written.names(), original.names());
   for (const std::string& name : original.names()) EXPECT_TRUE(at::equal(written.read(name), original.read(name))) << name;
   fs::remove_all(folder);
+}
+
+TEST(Lora, AFoldersAdaptersBeginABranchAndNoLaterStage) {
+  const auto world = parallel::open_world();
+  if (world->size() > 1) GTEST_SKIP() << "the same on any mesh";
+  const parallel::Mesh mesh(world, {1, 1, 1});
+  const json::object expected = framework::read_json(kTraining / "lora_mlp.json").as_object();
+  const auto imported = lora_of(fixture_keys(expected, "adapter = \"" + kAdapter + "\"\n")), own = lora_of(fixture_keys(expected));
+  const auto first = model_with(*imported, mesh), later = model_with(*imported, mesh, false), plain = model_with(*own, mesh, false);
+  const std::string a = "language.layers.0.mlp.up_proj.lora_A.weight";
+  const parallel::Parameter& row = first->parameters().parameter(a);
+  EXPECT_TRUE(at::equal(row.value, read_peft_tensor(kAdapter, first->config(), row.spec)));
+  for (const parallel::Parameter& parameter : plain->parameters().all())
+    EXPECT_TRUE(at::equal(parameter.value, later->parameters().at(parameter.spec.name))) << parameter.spec.name;
+  EXPECT_TRUE(imported->describe_stage(true).contains("adapter_digest"));
+  EXPECT_EQ(imported->describe_stage(false), own->describe_stage(false)) << "it learns what it would without the folder";
+  const auto kept = lora_of(fixture_keys(expected, "adapter = \"" + kAdapter + "\"\nmerge = false\n"));
+  EXPECT_EQ(kept->describe_stage(false), kept->describe()) << "as stages that are kept were remembered";
 }
 
 TEST(Lora, ScaleIsThatOfTheSettings) {
