@@ -169,6 +169,14 @@ json::object Lora::describe_stage(bool first) const {
   return description;
 }
 
+void Lora::check(const models::LmmConfig& config, const ParameterTable& table) const {
+  if (adapter_.empty()) return;
+  std::vector<ParameterSpec> rows;
+  for (const ParameterSpec& row : table.rows())
+    if (is_adapter(row.name)) rows.push_back(row);
+  check_peft_tensors(adapter_, config, rows);
+}
+
 std::vector<Selected> Lora::adapted(const ParameterTable& table) const {
   std::vector<Selected> linears;
   for (const Selected& one : recipes::select(table, groups()))

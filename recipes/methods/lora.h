@@ -31,6 +31,8 @@ class Lora final : public Method {
   framework::json::object describe() const override;
   /// Without the folder's digest where new adapters begin as if there were no folder.
   framework::json::object describe_stage(bool first) const override;
+  /// Throws what check_peft_tensors throws.
+  void check(const models::LmmConfig& config, const parallel::ParameterTable& table) const override;
   std::vector<Selected> select(const parallel::ParameterTable& table) const override;
   std::vector<parallel::ParameterSpec> own_parameters(const parallel::ParameterTable& table) const override;
   /// A: uniform in ±1/√I (Kaiming, a = √5), B: zero; in a branch's first stage the values of the folder named by `adapter`.

@@ -24,6 +24,8 @@ framework::json::object MethodRun::finish(std::span<const models::MicroBatch> /*
 
 framework::json::object Method::describe_stage(bool /*first*/) const { return describe(); }
 
+void Method::check(const models::LmmConfig& /*config*/, const ParameterTable& /*table*/) const {}
+
 std::vector<Selected> Method::select(const ParameterTable& table) const { return recipes::select(table, groups_); }
 
 std::vector<ParameterSpec> Method::own_parameters(const ParameterTable& /*table*/) const { return {}; }

@@ -83,6 +83,9 @@ class Method {
   /// The same of one stage, where some of it decides nothing: the branch's `first`, or a later one.
   virtual framework::json::object describe_stage(bool first) const;
 
+  /// Before any work: throws where a file that the settings name does not fit the model. `table` holds the method's own parameters.
+  virtual void check(const models::LmmConfig& config, const parallel::ParameterTable& table) const;
+
   /// Of a table that holds the method's own parameters: what is trained, in table order. Throws as recipes::select does.
   virtual std::vector<Selected> select(const parallel::ParameterTable& table) const;
 

@@ -78,8 +78,11 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::RankGroups&
       kit_(experiment.model, mesh, experiment.dtype, label_mode(experiment)),
       memory_before_(framework::anonymous_bytes()) {
   PictureDigests pictures(groups.all());
-  for (const Recipe& recipe : experiment.recipes)  // refuses a pattern that matches nothing
-    select(extended_table(kit_.table(), recipe.method.get()), recipe.groups, recipe.method.get());
+  for (const Recipe& recipe : experiment.recipes) {
+    const parallel::ParameterTable table = extended_table(kit_.table(), recipe.method.get());
+    select(table, recipe.groups, recipe.method.get());  // refuses a pattern that matches nothing
+    if (recipe.method) recipe.method->check(kit_.config(), table);
+  }
   for (const Task& task : experiment.tasks) {
     framework::RecordSet records = load_records(task);
     check_task_records(records, experiment.bad_records);

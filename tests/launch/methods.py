@@ -136,6 +136,7 @@ def check_refusals(report, folder, store):
     refused("config_invalid", recipe("x", 'train = ["mlp"]\nmethod = "wise_ft"\n[recipe.wise_ft]\nalpha = 1.5'), "alpha")
     refused("config_invalid", recipe("x", f'train = ["sa_proj"]\nmethod = "lora"\n[recipe.lora]\nrank = 4\nadapter = "{folder / "adapter"}"'), "adapter")
     refused("checkpoint_missing_tensor", recipe("x", f'train = ["mlp"]\nmethod = "lora"\n[recipe.lora]\nrank = 2\nadapter = "{folder / "adapter"}"'), "lora_A")
+    refused("checkpoint_surplus_tensor", recipe("x", f'train = ["sa_qkv"]\nmethod = "lora"\n[recipe.lora]\nrank = 2\nadapter = "{folder / "adapter"}"'), "o_proj.lora_A")
     refused("recipe_matches_nothing", recipe("x", 'train = ["language.norm.weight"]\nmethod = "lora"'), "linear")
     refused("config_invalid", recipe("x", 'train = ["sa_proj"]\nmethod = "moe"'), "MLP")
     refused("config_invalid", recipe("x", 'train = ["mlp"]\nmethod = "l2"'), "lambda")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LoRA against PEFT (fixtures: tests/fixtures/training/lora_*): eight steps, the merge, PEFT's files, dropout.
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -157,6 +158,24 @@ TEST(Lora, AFoldersAdaptersBeginABranchAndNoLaterStage) {
   EXPECT_EQ(kept->describe_stage(false), kept->describe()) << "as stages that are kept were remembered";
 }
 
+TEST(Lora, AnAdapterHasTheRecipesLayersAndNoOthers) {
+  const models::LmmConfig config = models::read_config(kModel);
+  const auto table = models::build_table(config, 1, models::partition_for(config, 1), framework::DType::float32);
+  const auto refusal = [&](const std::vector<std::string>& patterns) {
+    const auto method = lora_of("rank = 8\nalpha = 16\nadapter = \"" + kAdapter + "\"", patterns);
+    try {
+      method->check(config, extended_table(table, method.get()));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal({"mlp"}), "");
+  EXPECT_THAT(refusal({"mlp_gate_up"}), ::testing::AllOf(::testing::HasSubstr("checkpoint_surplus_tensor"), ::testing::HasSubstr("down_proj.lora_A"), ::testing::HasSubstr("`train`")));
+  EXPECT_THAT(refusal({"sa_proj"}), ::testing::HasSubstr("checkpoint_missing_tensor"));
+  EXPECT_THAT(refusal({"mlp", "sa_proj"}), ::testing::HasSubstr("checkpoint_missing_tensor"));
+}
+
 TEST(Lora, ScaleIsThatOfTheSettings) {
   EXPECT_EQ(lora_of("rank = 256\nalpha = 32")->settings().scale(), 0.125);
   EXPECT_EQ(lora_of("rank = 16\nalpha = 32\nrslora = true")->settings().scale(), 8);
@@ -194,6 +213,13 @@ TEST(Lora, WrongInputsAreRefused) {
     std::ofstream(folder / "adapter_config.json") << text;
     EXPECT_NE(kind_of([&] { read_peft_settings(folder); }), ErrorKind::internal) << text;
   }
+  const auto start = [&](const std::string& how) {
+    std::ofstream(folder / "adapter_config.json") << "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 4, \"init_lora_weights\": " << how << "}";
+    return kind_of([&] { read_peft_settings(folder); });
+  };
+  for (const char* changed : {"\"pissa\"", "\"pissa_niter_4\"", "\"olora\"", "\"corda\"", "\"eva\"", "\"loftq\"", "\"lora_ga\"", "7"})
+    EXPECT_EQ(start(changed), ErrorKind::config_unsupported) << changed;
+  for (const char* plain : {"true", "false", "null", "\"gaussian\"", "\"orthogonal\""}) EXPECT_EQ(start(plain), ErrorKind::internal) << plain << " is read";
   fs::remove_all(folder);
 }
 
