@@ -16,10 +16,7 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 /// Strata of benchmarks to be averaged alike; unknown as soon as one benchmark has no answers.
 class Changes {
  public:
-  Changes(const StudySource& source, bool held_out) : source_(source) {
-    for (const StudyBenchmark& benchmark : source.study.benchmarks)
-      if (benchmark.held_out() == held_out) benchmarks_.push_back(&benchmark);
-  }
+  Changes(const StudySource& source, BenchmarkKind kind) : source_(source), benchmarks_(benchmarks_of(source.study.benchmarks, kind)) {}
   const std::vector<const StudyBenchmark*>& benchmarks() const { return benchmarks_; }
 
   void add(const StudyBenchmark& benchmark, const StudyPoint& earlier, const StudyPoint& later, double sign = 1) {
@@ -50,7 +47,7 @@ bool measured(const StudyBenchmark& benchmark, const StudyPoint& a, const StudyP
 }
 
 Interval learning_of(const StudySource& source, const StudyBranch& branch, double points) {
-  Changes changes(source, false);
+  Changes changes(source, BenchmarkKind::target);
   for (const StudyBenchmark* benchmark : changes.benchmarks())
     if (const StudyPoint* own = stage_of_task(branch, benchmark->task);
         own && measured(*benchmark, source.study.base, *own) && measured(*benchmark, *own, branch.stages.back()))
@@ -59,7 +56,7 @@ Interval learning_of(const StudySource& source, const StudyBranch& branch, doubl
 }
 
 Interval held_out_of(const StudySource& source, const StudyPoint& earlier, const StudyPoint& later, double points) {
-  Changes changes(source, true);
+  Changes changes(source, BenchmarkKind::held_out);
   for (const StudyBenchmark* benchmark : changes.benchmarks())
     if (measured(*benchmark, earlier, later)) changes.add(*benchmark, earlier, later);
   return changes.around(points);
@@ -70,7 +67,7 @@ std::map<std::string, Interval> benchmark_changes(const StudySource& source, con
   for (const StudyBenchmark& benchmark : source.study.benchmarks) {
     const StudyPoint &base = source.study.base, &last = branch.stages.back();
     if (!measured(benchmark, base, last)) continue;
-    Changes changes(source, benchmark.held_out());
+    Changes changes(source, benchmark.kind());
     changes.add(benchmark, base, last);
     result.emplace(benchmark.name, changes.around(100 * (score_of(last, benchmark.name) - score_of(base, benchmark.name))));
   }
@@ -103,18 +100,16 @@ Interval rebound_of(const StudySource& source, const StudyBranch& branch) {
 }
 
 void account_recovery(const Study& study, const StudyBranch& branch, BranchFigures& figures) {
-  int benchmarks = 0;
-  for (const StudyBenchmark& benchmark : study.benchmarks) {
-    if (!benchmark.held_out()) continue;
-    ++benchmarks;
-    const auto drops = recovery(series_of(study, branch, [&](const StudyPoint& point) { return 100 * score_of(point, benchmark.name); }));
-    for (const Drop& drop : drops) figures.drops.push_back({benchmark.name, drop});
+  const auto benchmarks = benchmarks_of(study.benchmarks, BenchmarkKind::held_out);
+  for (const StudyBenchmark* benchmark : benchmarks) {
+    const auto drops = recovery(series_of(study, branch, [&](const StudyPoint& point) { return 100 * score_of(point, benchmark->name); }));
+    for (const Drop& drop : drops) figures.drops.push_back({benchmark->name, drop});
     const RecoverySum sum = sum_of(drops);
     figures.recovery.dropped += sum.dropped;
     figures.recovery.returned += sum.returned;
     figures.recovery.lost += sum.lost;
   }
-  for (double* part : {&figures.recovery.dropped, &figures.recovery.returned, &figures.recovery.lost}) *part /= std::max(1, benchmarks);
+  for (double* part : {&figures.recovery.dropped, &figures.recovery.returned, &figures.recovery.lost}) *part /= std::max(1.0, static_cast<double>(benchmarks.size()));
 }
 
 BranchFigures figures_of(const StudySource& source, std::size_t index, std::size_t number) {
@@ -176,12 +171,12 @@ void summarise(const Report& report, RecipeGroup& group) {
 }
 
 /// All samples of the benchmarks of a kind, both branches after their last stage.
-McNemar test_samples(const StudySource& source, const StudyBranch& first, const StudyBranch& second, bool held_out) {
+McNemar test_samples(const StudySource& source, const StudyBranch& first, const StudyBranch& second, BenchmarkKind kind) {
   std::vector<double> a, b;
-  for (const StudyBenchmark& benchmark : source.study.benchmarks) {
-    const KeptEvaluation* x = source.answers.find(benchmark, first.stages.back());
-    const KeptEvaluation* y = source.answers.find(benchmark, second.stages.back());
-    if (benchmark.held_out() != held_out || !x || !y || x->questions != y->questions) continue;
+  for (const StudyBenchmark* benchmark : benchmarks_of(source.study.benchmarks, kind)) {
+    const KeptEvaluation* x = source.answers.find(*benchmark, first.stages.back());
+    const KeptEvaluation* y = source.answers.find(*benchmark, second.stages.back());
+    if (!x || !y || x->questions != y->questions) continue;
     a.insert(a.end(), x->scores.begin(), x->scores.end());
     b.insert(b.end(), y->scores.begin(), y->scores.end());
   }
@@ -189,7 +184,7 @@ McNemar test_samples(const StudySource& source, const StudyBranch& first, const 
 }
 
 Interval learning_difference(const StudySource& source, const StudyBranch& first, const StudyBranch& second, double points) {
-  Changes changes(source, false);
+  Changes changes(source, BenchmarkKind::target);
   for (const StudyBenchmark* benchmark : changes.benchmarks()) {
     const StudyPoint *a = stage_of_task(first, benchmark->task), *b = stage_of_task(second, benchmark->task);
     if (a && b && measured(*benchmark, *a, *b)) changes.add(*benchmark, *a, *b);
@@ -205,7 +200,8 @@ void compare_branches(Report& report) {
       if (a.source != b.source || first.order != second.order || first.seed != second.seed) continue;
       if (first.stages.empty() || first.stages.size() != second.stages.size()) continue;
       const StudySource& source = report.sources[a.source];
-      RecipePair pair{i, j, {}, {}, test_samples(source, first, second, false), test_samples(source, first, second, true)};
+      RecipePair pair{i, j, {}, {}, test_samples(source, first, second, BenchmarkKind::target),
+                      test_samples(source, first, second, BenchmarkKind::held_out)};
       pair.learning = learning_difference(source, first, second, b.measures.target_learning - a.measures.target_learning);
       pair.held_out = held_out_of(source, first.stages.back(), second.stages.back(), b.measures.held_out_forgetting - a.measures.held_out_forgetting);
       report.pairs.push_back(pair);

@@ -14,9 +14,15 @@ namespace {
 
 std::string counted(std::size_t number, const std::string& noun) { return std::to_string(number) + " " + noun + (number == 1 ? "" : "s"); }
 
+std::string benchmarks_text(const Study& study) {
+  const auto number = [&](BenchmarkKind kind) { return std::to_string(benchmarks_of(study.benchmarks, kind).size()); };
+  const std::string extras = number(BenchmarkKind::extra);
+  return number(BenchmarkKind::target) + " target and " + number(BenchmarkKind::held_out) + " held-out benchmarks" +
+         (extras == "0" ? "" : ", " + extras + " extra that count in no mean");
+}
+
 std::string setting(const StudySource& source) {
   const Study& study = source.study;
-  const auto held_out = std::count_if(study.benchmarks.begin(), study.benchmarks.end(), [](const StudyBenchmark& b) { return b.held_out(); });
   std::size_t stages = 0, longest = 0;
   std::set<std::string> recipes, orders;
   std::set<std::int64_t> seeds;
@@ -31,8 +37,7 @@ std::string setting(const StudySource& source) {
   return "- **" + source.label + "**: " + std::to_string(study.parameters) + " parameters; rests on " + counted(stages, "stage") + " in " +
          counted(study.branches.size(), "run") + ", " + std::to_string(complete) + " of them with all " + counted(longest, "stage") + " (" +
          counted(recipes.size(), "recipe") + ", " + counted(orders.size(), "order") + ", " + counted(seeds.size(), "seed") + " so far); " +
-         std::to_string(static_cast<std::ptrdiff_t>(study.benchmarks.size()) - held_out) + " target and " + std::to_string(held_out) +
-         " held-out benchmarks; labels and prompts in " + study.mode + " mode.\n";
+         benchmarks_text(study) + "; labels and prompts in " + study.mode + " mode.\n";
 }
 
 Table findings_table(const std::vector<Finding>& findings) {

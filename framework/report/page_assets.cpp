@@ -57,8 +57,8 @@ for (const table of document.querySelectorAll("table.data")) {
       return !wide[column] ? [first] : i === 0 ? [first, first + " low", first + " high"] : [first, cell.dataset.low ?? "", cell.dataset.high ?? ""];
     }).map(quoted).join(",")).join("\n") + "\n";
   };
-  const signs = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "–": "--", "−": "$-$", "◆": "$\\diamond$", "·": "$\\cdot$", "→": "$\\to$"};
-  const safe = value => value.replace(/[\\~^–−◆·→]|[&%$#_{}]/g, c => signs[c] ?? "\\" + c);
+  const signs = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "–": "--", "−": "$-$", "◆": "$\\diamond$", "○": "$\\circ$", "·": "$\\cdot$", "→": "$\\to$"};
+  const safe = value => value.replace(/[\\~^–−◆○·→]|[&%$#_{}]/g, c => signs[c] ?? "\\" + c);
   const latex = () => "\\begin{tabular}{l" + "r".repeat(heads.length - 1) + "}\n\\hline\n" +
     grid().map((row, i) => row.map(cell => safe(text(cell))).join(" & ") + " \\\\" + (i === 0 ? "\n\\hline" : "")).join("\n") + "\n\\hline\n\\end{tabular}\n";
   const bar = document.createElement("div");

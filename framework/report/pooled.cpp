@@ -51,16 +51,11 @@ Interval pool(const Report& report, const std::vector<std::size_t>& runs, const 
   return crossed_interval(all, {}, orders_of(report, runs));
 }
 
-std::vector<const StudyBenchmark*> benchmarks_of(const Study& study, bool held_out) {
-  std::vector<const StudyBenchmark*> found;
-  for (const StudyBenchmark& benchmark : study.benchmarks)
-    if (benchmark.held_out() == held_out) found.push_back(&benchmark);
-  return found;
-}
+std::vector<const StudyBenchmark*> held_out_of(const Study& study) { return benchmarks_of(study.benchmarks, BenchmarkKind::held_out); }
 
 /// The targets that the branch teaches.
 std::vector<const StudyBenchmark*> taught(const Study& study, const StudyBranch& branch) {
-  std::vector<const StudyBenchmark*> found = benchmarks_of(study, false);
+  std::vector<const StudyBenchmark*> found = benchmarks_of(study.benchmarks, BenchmarkKind::target);
   std::erase_if(found, [&](const StudyBenchmark* benchmark) { return !stage_of_task(branch, benchmark->task); });
   return found;
 }
@@ -86,7 +81,7 @@ const StudyPoint* lowest_stage(const StudySource& source, const StudyBranch& bra
   double least = kNothing;
   for (const StudyPoint& point : branch.stages) {
     double sum = 0;
-    for (const StudyBenchmark* benchmark : benchmarks_of(source.study, true)) {
+    for (const StudyBenchmark* benchmark : held_out_of(source.study)) {
       RunFigure figure(source);
       figure.add(*benchmark, {{&point, 1.0}}, 1, half);
       const auto strata = figure.strata();
@@ -101,7 +96,7 @@ const StudyPoint* lowest_stage(const StudySource& source, const StudyBranch& bra
 /// Last − lowest stage: of each half of the questions, with the stage that the other half has lowest, so that a stage which is
 /// lowest by chance does not look like one that recovers.
 void add_rebound(RunFigure& figure, const StudySource& source, const StudyBranch& branch) {
-  const auto held_out = benchmarks_of(source.study, true);
+  const auto held_out = held_out_of(source.study);
   for (const auto& [choosing, measuring] : {std::pair{Questions::even, Questions::odd}, std::pair{Questions::odd, Questions::even}}) {
     const StudyPoint* lowest = lowest_stage(source, branch, choosing);
     if (!lowest) return figure.spoil();
@@ -164,7 +159,7 @@ Moments over_runs(const Report& report, const PooledRecipe& pooled, const Figure
 void measure_recipe(const Report& report, PooledRecipe& pooled) {
   const StudySource& source = report.sources[pooled.source];
   const Study& study = source.study;
-  const auto held_out = benchmarks_of(study, true);
+  const auto held_out = held_out_of(study);
   const auto pooled_as = [&](const auto& fill) {
     return pool(report, pooled.runs, [&](std::size_t run, RunFigure& figure) { fill(report.branch_of(report.branches[run]), figure); });
   };
@@ -231,7 +226,7 @@ PooledPair pool_pair(const Report& report, const PooledRecipe& first, const Pool
   std::vector<std::size_t> runs = first.runs;
   const std::vector<std::size_t> others = partners(report, runs, second.runs);
   const Study& study = report.sources[first.source].study;
-  const auto held_out = benchmarks_of(study, true);
+  const auto held_out = held_out_of(study);
   const auto branch = [&](std::size_t run) -> const StudyBranch& { return report.branch_of(report.branches[run]); };
   const auto other = [&](std::size_t run) -> const StudyBranch& {
     return branch(others[static_cast<std::size_t>(std::find(runs.begin(), runs.end(), run) - runs.begin())]);
@@ -260,9 +255,9 @@ PooledPair pool_pair(const Report& report, const PooledRecipe& first, const Pool
 Interval pool_stage_cost(const Report& report, const PooledRecipe& recipe, const std::vector<std::string>& metrics) {
   const Study& study = report.sources[recipe.source].study;
   std::set<std::string> tasks;
-  for (const StudyBenchmark* target : benchmarks_of(study, false))
+  for (const StudyBenchmark* target : benchmarks_of(study.benchmarks, BenchmarkKind::target))
     if (std::find(metrics.begin(), metrics.end(), target->metric) != metrics.end()) tasks.insert(target->task);
-  const auto held_out = benchmarks_of(study, true);
+  const auto held_out = held_out_of(study);
   return pool(report, recipe.runs, [&](std::size_t run, RunFigure& figure) {
     const StudyBranch& branch = report.branch_of(report.branches[run]);
     const auto among = std::count_if(branch.stages.begin(), branch.stages.end(), [&](const StudyPoint& point) { return tasks.contains(point.task); });

@@ -73,6 +73,12 @@ json::object budget_json(const Budget& budget) {
   return {{"global_batch", budget.global_batch}, {"steps", budget.steps}, {"tokens", budget.tokens}};
 }
 
+/// Records of earlier versions name no kind, and have none of these.
+bool is_extra(const json::object& benchmark) {
+  const json::value* kind = benchmark.if_contains("kind");
+  return kind && kind->as_string() == name_of(BenchmarkKind::extra);
+}
+
 /// Order, seed and budget, which records of earlier versions lack.
 void read_setting(const json::object& item, StudyBranch& branch) {
   if (const json::value* name = item.if_contains("name")) branch.name = name->as_string();
@@ -92,6 +98,22 @@ std::string points_text(double points) {
 
 }  // namespace
 
+const char* name_of(BenchmarkKind kind) {
+  switch (kind) {
+    case BenchmarkKind::target: return "target";
+    case BenchmarkKind::held_out: return "held_out";
+    case BenchmarkKind::extra: break;
+  }
+  return "extra";
+}
+
+std::vector<const StudyBenchmark*> benchmarks_of(const std::vector<StudyBenchmark>& benchmarks, BenchmarkKind kind) {
+  std::vector<const StudyBenchmark*> found;
+  for (const StudyBenchmark& benchmark : benchmarks)
+    if (benchmark.kind() == kind) found.push_back(&benchmark);
+  return found;
+}
+
 double score_of(const StudyPoint& point, const std::string& benchmark) {
   const auto found = point.scores.find(benchmark);
   return found == point.scores.end() ? kNothing : found->second;
@@ -110,10 +132,8 @@ Measures measure(const Study& study, const StudyBranch& branch) {
       const double base = score_of(study.base, benchmark.name);
       const double last = score_of(branch.stages.back(), benchmark.name);
       if (std::isnan(base) || std::isnan(last)) continue;
-      if (benchmark.held_out()) {
-        held_out.add(100 * (last - base));
-        continue;
-      }
+      if (benchmark.kind() == BenchmarkKind::held_out) held_out.add(100 * (last - base));
+      if (benchmark.kind() != BenchmarkKind::target) continue;
       const StudyPoint* own = stage_of_task(branch, benchmark.task);
       const double learned = own ? score_of(*own, benchmark.name) : kNothing;
       if (std::isnan(learned)) continue;
@@ -126,15 +146,15 @@ Measures measure(const Study& study, const StudyBranch& branch) {
 
 double held_out_mean(const Study& study, const StudyPoint& point) {
   Mean mean;
-  for (const StudyBenchmark& benchmark : study.benchmarks)
-    if (const double score = score_of(point, benchmark.name); benchmark.held_out() && !std::isnan(score)) mean.add(score);
+  for (const StudyBenchmark* benchmark : benchmarks_of(study.benchmarks, BenchmarkKind::held_out))
+    if (const double score = score_of(point, benchmark->name); !std::isnan(score)) mean.add(score);
   return mean.value();
 }
 
 json::value to_json(const Study& study) {
   json::array benchmarks, branches;
   for (const StudyBenchmark& b : study.benchmarks)
-    benchmarks.push_back(json::object{{"name", b.name}, {"metric", b.metric}, {"task", b.task}, {"samples", b.samples}});
+    benchmarks.push_back(json::object{{"name", b.name}, {"metric", b.metric}, {"kind", name_of(b.kind())}, {"task", b.task}, {"samples", b.samples}});
   for (const StudyBranch& branch : study.branches) {
     json::array stages;
     for (const StudyPoint& point : branch.stages) stages.push_back(point_json(point));
@@ -156,7 +176,7 @@ Study study_from_json(const json::value& value, const std::string& origin) {
                 value.at("parameters").to_number<std::int64_t>(), {}, point_from(value.at("base")), {}};
     for (const json::value& b : value.at("benchmarks").as_array())
       study.benchmarks.push_back({std::string(b.at("name").as_string()), std::string(b.at("metric").as_string()),
-                                  std::string(b.at("task").as_string()), b.at("samples").to_number<std::int64_t>()});
+                                  std::string(b.at("task").as_string()), b.at("samples").to_number<std::int64_t>(), is_extra(b.as_object())});
     for (const json::value& item : value.at("branches").as_array()) {
       StudyBranch branch{std::string(item.at("recipe").as_string()), item.at("trained").to_number<std::int64_t>(), {}, {}, {}};
       for (const json::value& point : item.at("stages").as_array()) branch.stages.push_back(point_from(point));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a study measured, and the paper's figures made from it.
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,14 +11,21 @@
 
 namespace retain::framework {
 
+/// What a benchmark counts for: learning, forgetting, or nothing: an extra is measured and shown, and enters no mean.
+enum class BenchmarkKind : std::uint8_t { target, held_out, extra };
+/// "target", "held_out", "extra".
+const char* name_of(BenchmarkKind kind);
+
 /// A column of the stage × benchmark matrix.
 struct StudyBenchmark {
   std::string name;
   std::string metric;
-  std::string task;        ///< of a target benchmark; empty: held out
+  std::string task;        ///< of a target benchmark; empty: it belongs to none
   std::int64_t samples = 0;
-  bool held_out() const { return task.empty(); }
+  bool extra = false;      ///< of one without a task
+  BenchmarkKind kind() const { return !task.empty() ? BenchmarkKind::target : extra ? BenchmarkKind::extra : BenchmarkKind::held_out; }
 };
+std::vector<const StudyBenchmark*> benchmarks_of(const std::vector<StudyBenchmark>& benchmarks, BenchmarkKind kind);
 
 /// What probes read of the weights inside a stage.
 struct StudyStep {

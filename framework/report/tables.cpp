@@ -17,7 +17,19 @@ std::string titled(const Report& report, const std::string& title, std::size_t s
   return report.sources.size() > 1 ? title + ": " + report.sources[source].label : title;
 }
 
-std::string marked(const StudyBenchmark& benchmark) { return benchmark.name + (benchmark.held_out() ? "" : " ◆"); }
+std::string marked(const StudyBenchmark& benchmark) {
+  switch (benchmark.kind()) {
+    case BenchmarkKind::target: return benchmark.name + " ◆";
+    case BenchmarkKind::extra: return benchmark.name + " ○";
+    case BenchmarkKind::held_out: break;
+  }
+  return benchmark.name;
+}
+
+std::string legend(const Study& study) {
+  const bool extras = !benchmarks_of(study.benchmarks, BenchmarkKind::extra).empty();
+  return std::string("◆ marks a target") + (extras ? ", ○ an extra benchmark, which counts in no mean" : "") + "; the others are held out.";
+}
 
 std::string seeds_text(const Moments& moments) {
   return format_number(kPoints, moments.mean) + (std::isnan(moments.deviation) ? "" : " ± " + format_number("%.1f", moments.deviation));
@@ -83,9 +95,9 @@ Table seeds_table(const Report& report) {
 }
 
 Table changes_table(const Report& report, std::size_t source) {
-  Table table{numbered(report, "changes", source), titled(report, "Change of every benchmark, base to last stage", source), {"recipe"}, {},
-              "Percentage points with 95 % paired bootstrap intervals over the samples. ◆ marks a target."};
   const Study& study = report.sources[source].study;
+  Table table{numbered(report, "changes", source), titled(report, "Change of every benchmark, base to last stage", source), {"recipe"}, {},
+              "Percentage points with 95 % paired bootstrap intervals over the samples. " + legend(study)};
   for (const StudyBenchmark& benchmark : study.benchmarks) table.columns.push_back(marked(benchmark));
   for (const BranchFigures& figures : report.branches) {
     if (figures.source != source) continue;
@@ -146,7 +158,7 @@ Table drift_table(const Report& report) {
 Table matrix_table(const Report& report, std::size_t source) {
   const Study& study = report.sources[source].study;
   Table table{numbered(report, "matrix", source), titled(report, "Every stage on every benchmark", source), {"stage"}, {},
-              "Per cent. ◆ marks a target; the others are held out."};
+              "Per cent. " + legend(study)};
   for (const StudyBenchmark& benchmark : study.benchmarks) table.columns.push_back(marked(benchmark));
   table.columns.push_back("held-out mean");
   table.rows.push_back(matrix_row(study, "base", study.base));

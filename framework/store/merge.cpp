@@ -81,6 +81,8 @@ double threshold_of(std::vector<double> magnitudes, double density) {
   return *last;
 }
 
+/// Divided by Σ|w|: by a signed Σ, as mergekit divides (GTATask: (weights * mask).sum), a weight of −1 alone cancels and adds the
+/// task. PEFT's disjoint_merge divides by a count, which has no sign; with positive weights all mean what mergekit means.
 double agreed(const std::vector<double>& changes, const std::vector<double>& weights, SignRule rule) {
   double balance = 0, sum = 0, weight = 0;
   for (std::size_t m = 0; m < changes.size(); ++m) {
@@ -92,7 +94,7 @@ double agreed(const std::vector<double>& changes, const std::vector<double>& wei
     const double part = weights[m] * changes[m];
     if (part == 0 || (part > 0) != positive) continue;
     sum += part;
-    weight += weights[m];
+    weight += std::abs(weights[m]);
   }
   return weight == 0 ? 0 : sum / weight;
 }

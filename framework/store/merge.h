@@ -18,7 +18,8 @@ namespace retain::framework {
 enum class MergeKind : std::uint8_t {
   task_arithmetic,  ///< θ₀ + λ Σ wᵢ τᵢ; a negative weight takes a task away
   ties,             ///< of every τᵢ and tensor the `density` largest magnitudes stay (all equal to the last of them too); each
-                    ///< element takes the sign of the majority; θ₀ + λ Σ wᵢ τᵢ / Σ wᵢ over those that agree with it
+                    ///< element takes the sign of the majority of wᵢ τᵢ; θ₀ + λ Σ wᵢ τᵢ / Σ |wᵢ| over those that agree with
+                    ///< it; a negative weight votes against its task and takes it away
   dare,             ///< every element of τᵢ stays with probability `density` and is divided by it; then task arithmetic
   dare_ties,        ///< the same, then the majority's sign and mean as in TIES
 };

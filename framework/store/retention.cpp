@@ -33,7 +33,9 @@ std::map<std::string, double> scores_of(const Store& store, const std::string& m
   try {
     std::set<std::string> held_out;
     for (const json::value& benchmark : study.at("benchmarks").as_array())
-      if (benchmark.at("task").as_string().empty()) held_out.emplace(benchmark.at("name").as_string());
+      if (const json::value* kind = benchmark.as_object().if_contains("kind");  // which earlier versions left to the task
+          kind ? kind->as_string() == "held_out" : benchmark.at("task").as_string().empty())
+        held_out.emplace(benchmark.at("name").as_string());
     const auto add = [&](const json::value& point) {
       double sum = 0;
       int terms = 0;

@@ -163,6 +163,20 @@ json::object Lora::describe() const {
   return description;
 }
 
+json::object Lora::describe_stage(bool first) const {
+  json::object description = describe();
+  if (settings_.merge && !first) description.erase("adapter_digest");
+  return description;
+}
+
+void Lora::check(const models::LmmConfig& config, const ParameterTable& table) const {
+  if (adapter_.empty()) return;
+  std::vector<ParameterSpec> rows;
+  for (const ParameterSpec& row : table.rows())
+    if (is_adapter(row.name)) rows.push_back(row);
+  check_peft_tensors(adapter_, config, rows);
+}
+
 std::vector<Selected> Lora::adapted(const ParameterTable& table) const {
   std::vector<Selected> linears;
   for (const Selected& one : recipes::select(table, groups()))
@@ -214,7 +228,7 @@ std::vector<ParameterSpec> Lora::own_parameters(const ParameterTable& table) con
 
 void Lora::initialise(parallel::Parameter& parameter, const OwnStart& start) const {
   const ParameterSpec& row = parameter.spec;
-  if (!adapter_.empty()) {
+  if (start.first && !adapter_.empty()) {
     parameter.value.copy_(row.slice_of(read_peft_tensor(adapter_, start.config, row), start.tensor_rank));
     return;
   }

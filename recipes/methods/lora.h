@@ -25,13 +25,17 @@ struct LoraSettings {
 class Lora final : public Method {
  public:
   /// Keys: rank, alpha, dropout, rslora, merge, also_train ([]; ["projector"] in faithful mode, as released), adapter (a folder
-  /// in PEFT's format the adapters begin with). Throws Error(config_invalid) and what reading that folder throws.
+  /// in PEFT's format the adapters of a branch's first stage begin with). Throws Error(config_invalid) and what reading that folder throws.
   explicit Lora(MethodSetup setup);
 
   framework::json::object describe() const override;
+  /// Without the folder's digest where new adapters begin as if there were no folder.
+  framework::json::object describe_stage(bool first) const override;
+  /// Throws what check_peft_tensors throws.
+  void check(const models::LmmConfig& config, const parallel::ParameterTable& table) const override;
   std::vector<Selected> select(const parallel::ParameterTable& table) const override;
   std::vector<parallel::ParameterSpec> own_parameters(const parallel::ParameterTable& table) const override;
-  /// A: uniform in ±1/√I (Kaiming, a = √5), B: zero; or the values of the folder named by `adapter`.
+  /// A: uniform in ±1/√I (Kaiming, a = √5), B: zero; in a branch's first stage the values of the folder named by `adapter`.
   void initialise(parallel::Parameter& parameter, const OwnStart& start) const override;
   std::shared_ptr<parallel::Extension> extension(const parallel::ParameterTable& table) const override;
   bool keeps_own_parameters() const override { return !settings_.merge; }

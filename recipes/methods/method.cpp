@@ -22,6 +22,10 @@ double MethodRun::after_reduction(const parallel::Gradients& /*gradients*/, para
 
 framework::json::object MethodRun::finish(std::span<const models::MicroBatch> /*batches*/) { return {}; }
 
+framework::json::object Method::describe_stage(bool /*first*/) const { return describe(); }
+
+void Method::check(const models::LmmConfig& /*config*/, const ParameterTable& /*table*/) const {}
+
 std::vector<Selected> Method::select(const ParameterTable& table) const { return recipes::select(table, groups_); }
 
 std::vector<ParameterSpec> Method::own_parameters(const ParameterTable& /*table*/) const { return {}; }

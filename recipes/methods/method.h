@@ -61,6 +61,7 @@ struct OwnStart {
   int tensor_rank = 0;
   std::uint64_t seed = 0;               ///< of the stage
   std::string stream;                   ///< names the stage's random streams
+  bool first = false;                   ///< the branch's first stage, taught from its origin
 };
 
 /// The stages that one taught stage stands between.
@@ -79,6 +80,11 @@ class Method {
   /// Everything that decides what a stage learns beside groups and training settings, defaults filled in, with the method's
   /// name under "method": enters the stage's memo key and inputs. Empty for what works on taught stages alone.
   virtual framework::json::object describe() const = 0;
+  /// The same of one stage, where some of it decides nothing: the branch's `first`, or a later one.
+  virtual framework::json::object describe_stage(bool first) const;
+
+  /// Before any work: throws where a file that the settings name does not fit the model. `table` holds the method's own parameters.
+  virtual void check(const models::LmmConfig& config, const parallel::ParameterTable& table) const;
 
   /// Of a table that holds the method's own parameters: what is trained, in table order. Throws as recipes::select does.
   virtual std::vector<Selected> select(const parallel::ParameterTable& table) const;

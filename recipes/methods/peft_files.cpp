@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 
 #include <fstream>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "framework/base/error.h"
@@ -49,6 +51,34 @@ Number number_of(const json::object& settings, const char* key, const fs::path& 
                                           value ? json::serialize(*value) : "nothing", "use a file that PEFT wrote"});
 }
 
+/// PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take the adapters' start out of the base weights: beside the model's own they add it
+/// twice. EVA gives layers ranks of their own.
+void require_plain_start(const json::object& settings, const fs::path& file) {
+  const json::value* start = settings.if_contains("init_lora_weights");
+  if (!start || start->is_null() || start->is_bool()) return;
+  if (start->is_string() && (start->as_string() == "gaussian" || start->as_string() == "orthogonal")) return;
+  throw Error(ErrorKind::config_unsupported, {file.string() + ": init_lora_weights names a start that goes with other base weights",
+                                              "true, false, \"gaussian\" or \"orthogonal\"", json::serialize(*start),
+                                              "save it with PEFT's path_initial_model_for_weight_conversion, or merge it with PEFT first"});
+}
+
+/// The name among `expected` of a tensor in PEFT's file; empty where it has none.
+std::optional<std::string> canonical_name(const models::LmmConfig& config, const std::vector<std::string>& expected, std::string_view stored) {
+  if (!stored.starts_with(kRoot)) return std::nullopt;
+  return models::resolve_name(config, expected, stored.substr(kRoot.size()));
+}
+
+void require_shape(const fs::path& folder, const std::string& stored, const parallel::ParameterSpec& row, const std::vector<std::int64_t>& shape) {
+  if (shape == row.shape) return;
+  throw Error(ErrorKind::checkpoint_shape_mismatch, {(folder / kWeights).string() + ": " + stored + " does not fit " + row.name,
+                                                     framework::to_string(row.shape), framework::to_string(shape), "use an adapter of this model and rank"});
+}
+
+[[noreturn]] void missing(const fs::path& folder, const std::string& name, std::size_t tensors) {
+  throw Error(ErrorKind::checkpoint_missing_tensor, {(folder / kWeights).string() + " has nothing for " + name, "an adapter for every layer the recipe names",
+                                                     std::to_string(tensors) + " other tensors", "train with the patterns the adapter was made for"});
+}
+
 std::string base_name(const std::string& name) {
   return name.substr(0, name.size() - std::string(".lora_A.weight").size());
 }
@@ -67,6 +97,7 @@ PeftSettings read_peft_settings(const fs::path& folder) {
     if (const json::value* value = settings->if_contains(key); value && !is_empty(*value)) unsupported(file, key, *value);
   if (const json::value* bias = settings->if_contains("bias"); bias && (!bias->is_string() || bias->as_string() != "none"))
     unsupported(file, "bias", *bias);
+  require_plain_start(*settings, file);
   PeftSettings found;
   found.rank = number_of<std::int64_t>(*settings, "r", file);
   found.alpha = number_of<double>(*settings, "lora_alpha", file);
@@ -77,22 +108,41 @@ PeftSettings read_peft_settings(const fs::path& folder) {
   return found;
 }
 
+void check_peft_tensors(const fs::path& folder, const models::LmmConfig& config, const std::vector<parallel::ParameterSpec>& rows) {
+  const models::SafetensorsDirectory file = models::SafetensorsDirectory::of_file(folder / kWeights);
+  std::map<std::string, const parallel::ParameterSpec*> wanted;
+  std::vector<std::string> expected, surplus;
+  for (const parallel::ParameterSpec& row : rows) {
+    wanted[row.name] = &row;
+    expected.push_back(row.name);
+  }
+  for (const std::string& stored : file.names()) {
+    const auto name = canonical_name(config, expected, stored);
+    const auto row = name ? wanted.find(*name) : wanted.end();
+    if (row == wanted.end()) {
+      surplus.push_back(stored);
+      continue;
+    }
+    require_shape(folder, stored, *row->second, file.find(stored)->shape);
+    wanted.erase(row);
+  }
+  if (!wanted.empty()) missing(folder, wanted.begin()->first, file.names().size());
+  if (!surplus.empty())
+    throw Error(ErrorKind::checkpoint_surplus_tensor, {(folder / kWeights).string() + ": " + surplus.front() + " lies beside no layer the recipe names",
+                                                       "lora_A.weight and lora_B.weight of the recipe's layers, once each",
+                                                       std::to_string(surplus.size()) + " of " + std::to_string(file.names().size()) + " tensors have no place",
+                                                       "name their layers in `train` too, or use an adapter of the recipe's layers alone"});
+}
+
 at::Tensor read_peft_tensor(const fs::path& folder, const models::LmmConfig& config, const parallel::ParameterSpec& row) {
   const models::SafetensorsDirectory file = models::SafetensorsDirectory::of_file(folder / kWeights);
   for (const std::string& stored : file.names()) {
-    if (!stored.starts_with(kRoot)) continue;
-    const auto found = models::resolve_name(config, {row.name}, std::string_view(stored).substr(kRoot.size()));
-    if (!found) continue;
+    if (!canonical_name(config, {row.name}, stored)) continue;
     const at::Tensor value = file.read(stored);
-    if (value.sizes() != at::IntArrayRef(row.shape))
-      throw Error(ErrorKind::checkpoint_shape_mismatch, {(folder / kWeights).string() + ": " + stored + " does not fit " + row.name,
-                                                         framework::to_string(row.shape), framework::to_string(value.sizes().vec()),
-                                                         "use an adapter of this model and rank"});
+    require_shape(folder, stored, row, value.sizes().vec());
     return value.to(at::kFloat);
   }
-  throw Error(ErrorKind::checkpoint_missing_tensor, {(folder / kWeights).string() + " has nothing for " + row.name,
-                                                     "an adapter for every layer the recipe names", std::to_string(file.names().size()) + " other tensors",
-                                                     "train with the patterns the adapter was made for"});
+  missing(folder, row.name, file.names().size());
 }
 
 std::string peft_digest(const fs::path& folder) {

@@ -65,7 +65,7 @@ json::object stated_task(const Task& task, json::array& notes) {
 }
 
 json::object benchmark_json(const Benchmark& benchmark, bool counted) {
-  json::object described{{"name", benchmark.name}, {"questions", nullptr}, {"metric", benchmark.scoring.metric}};
+  json::object described{{"name", benchmark.name}, {"questions", nullptr}, {"metric", benchmark.scoring.metric}, {"kind", name_of(benchmark.kind)}};
   if (counted) described["questions"] = read_questions(benchmark).size();
   return described;
 }
@@ -90,10 +90,11 @@ void check_companions(const Experiment& experiment, const models::LmmConfig& con
   models::family_of(config).make_pictures(experiment.model, config, framework::AlphaMode::white);
 }
 
-json::object recipe_plan(const Recipe& recipe, const parallel::ParameterTable& model_table, const TrainSettings& settings,
-                         const parallel::MeshShape& shape, std::map<std::string, std::vector<std::string>>& trained_by) {
+json::object recipe_plan(const Recipe& recipe, const models::LmmConfig& config, const parallel::ParameterTable& model_table,
+                         const TrainSettings& settings, const parallel::MeshShape& shape, std::map<std::string, std::vector<std::string>>& trained_by) {
   const parallel::ParameterTable table = extended_table(model_table, recipe.method.get());
   const std::vector<Selected> selected = select(table, recipe.groups, recipe.method.get());
+  if (recipe.method) recipe.method->check(config, table);
   std::int64_t elements = 0;
   for (const Selected& one : selected) {
     elements += table.find(one.name)->elements();
@@ -154,7 +155,7 @@ json::object dry_run(const Experiment& experiment, parallel::Communicator& world
 
   std::map<std::string, std::vector<std::string>> trained_by;
   for (const Recipe& recipe : experiment.recipes) {
-    json::object plan = recipe_plan(recipe, table, experiment.train, shape, trained_by);
+    json::object plan = recipe_plan(recipe, config, table, experiment.train, shape, trained_by);
     plan["stages"] = stage_schedules(experiment, recipe, counts);
     recipes.push_back(std::move(plan));
   }
@@ -194,7 +195,7 @@ std::string describe_plan(const json::object& plan) {
   out += "tasks\n";
   for (const json::value& task : plan.at("tasks").as_array()) out += line(task, {"name", "records", "usable", "steps", "global_batch"});
   out += "benchmarks\n";
-  for (const json::value& benchmark : plan.at("benchmarks").as_array()) out += line(benchmark, {"name", "questions", "metric"});
+  for (const json::value& benchmark : plan.at("benchmarks").as_array()) out += line(benchmark, {"name", "kind", "questions", "metric"});
   out += "parameters\n";
   for (const json::value& row : plan.at("parameters").as_array())
     out += "  " + text(row.at("name")) + " " + text(row.at("shape")) + (row.at("trained_by").as_array().empty() ? " frozen" : " trained by " + text(row.at("trained_by"))) + "\n";

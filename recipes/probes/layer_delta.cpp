@@ -22,8 +22,9 @@ struct Rows {
   at::Tensor rows_A, weights_A;
 };
 
-/// Supervised tokens' places where every picture is one token, used as rows of the expanded sequence.
-Rows released_rows(const CaptionBatch& batch, const models::LmmConfig& config) {
+/// The supervised tokens' own places, not those that predict them. `one_slot`: counted as if every picture were one token, as
+/// the released labels are, and used as rows of the sequence all the same.
+Rows supervised_rows(const CaptionBatch& batch, const models::LmmConfig& config, bool one_slot) {
   std::vector<std::int64_t> rows;
   std::vector<double> weights;
   for (std::size_t s = 0; s < batch.samples.size(); ++s) {
@@ -34,7 +35,8 @@ Rows released_rows(const CaptionBatch& batch, const models::LmmConfig& config) {
     for (std::size_t i = 0; i < sample.ids.size(); ++place) {
       if (sample.labels[i] >= 0) places.push_back(place);
       const bool visual = sample.ids[i] == config.image_token || (config.video_token && sample.ids[i] == *config.video_token);
-      i += visual && image < sample.images.size() ? static_cast<std::size_t>(std::max<std::int64_t>(1, sample.images[image++].tokens)) : 1;
+      const bool skips = one_slot && visual && image < sample.images.size();
+      i += skips ? static_cast<std::size_t>(std::max<std::int64_t>(1, sample.images[image++].tokens)) : 1;
     }
     for (const std::int64_t supervised : places) {
       rows.push_back(batch.packed.starts[s] + supervised);
@@ -105,7 +107,7 @@ json::object layer_delta(const ProbeInput& input) {
   const at::Tensor grams = gram_matrices(model, *base);
   at::Tensor sums_2L = at::zeros({2, model.partition().layers.back().end}, at::kDouble);
   for_each_batch(input, [&](const CaptionBatch& batch) {
-    const Rows rows = input.faithful ? released_rows(batch, model.config()) : Rows{batch.packed.answer_rows_A, batch.packed.weights_A.to(at::kDouble)};
+    const Rows rows = supervised_rows(batch, model.config(), /*one_slot=*/input.faithful);
     const Outputs outputs = outputs_of(model, batch.packed, rows.rows_A), before = outputs_of(*base, batch.packed, rows.rows_A);
     for (const auto& [place, h_AH] : outputs)
       sums_2L[place.second == models::Block::attention ? 0 : 1][place.first] += (delta_of(h_AH, before.at(place), grams).cpu() * rows.weights_A.cpu()).sum();

@@ -70,6 +70,8 @@ json::object ProbeSet::describe(std::size_t i) const {
   inputs["dtype"] = std::string(framework::name_of(experiment_.dtype));
   if (loaded.taught) inputs["ids"] = json::value_from(loaded.ids);
   if (loaded.probe.compares()) inputs["base"] = base_;
+  if (loaded.probe.kind == ProbeKind::layer_delta && experiment_.mode == Mode::clean)
+    inputs["positions"] = "supervised";  // a reading kept without this is of the positions before
   return inputs;
 }
 

@@ -14,6 +14,7 @@
 namespace retain::recipes {
 namespace {
 
+using framework::BenchmarkKind;
 using framework::ConfigFile;
 using framework::ConfigTable;
 using framework::Error;
@@ -183,6 +184,13 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
   return ordered;
 }
 
+BenchmarkKind read_kind(const ConfigTable& table) {
+  const std::string kind = table.choice("kind", {"target", "held_out", "extra"}, "held_out");
+  for (const BenchmarkKind known : {BenchmarkKind::target, BenchmarkKind::extra})
+    if (kind == name_of(known)) return known;
+  return BenchmarkKind::held_out;
+}
+
 std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files, const Extras& extras) {
   std::vector<Benchmark> benchmarks;
   for (const ConfigTable& table : root.tables("benchmark")) {
@@ -199,8 +207,8 @@ std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& 
     if (const auto own = extras.metrics.find(benchmark.scoring.metric); own != extras.metrics.end()) benchmark.scoring.own = own->second;
     benchmark.scoring.mode = e.mode == Mode::clean ? framework::ScoringMode::clean : framework::ScoringMode::faithful;
     benchmark.scoring.average = framework::average_from_name(entry.table.choice("average", {"samples", "categories"}, "samples"));
-    benchmark.kind = entry.table.choice("kind", {"target", "held_out"}, "held_out") == "target" ? Benchmark::Kind::target : Benchmark::Kind::held_out;
-    benchmark.task = entry.table.text("task", benchmark.kind == Benchmark::Kind::target ? benchmark.name : "");
+    benchmark.kind = read_kind(entry.table);
+    benchmark.task = entry.table.text("task", benchmark.kind == BenchmarkKind::target ? benchmark.name : "");
     benchmark.max_new_tokens = entry.table.integer("max_new_tokens", 16, 1, 1 << 20);
     benchmark.limit = table.integer("limit", entry.table.integer("limit", 0, 0, kMany), 0, kMany);
     if (table.has("file")) entry.table.reject_unknown();

@@ -12,6 +12,7 @@
 #include "framework/config/toml.h"
 #include "framework/data/mixture.h"
 #include "framework/data/row_records.h"
+#include "framework/report/study.h"
 #include "framework/text/chat.h"
 #include "recipes/evaluation/evaluation.h"
 #include "recipes/methods/method.h"
@@ -37,15 +38,14 @@ struct Task {
   std::int64_t records = 0;          ///< that `train` is said to hold, for dry runs where it is not at hand; 0: not said
 };
 
-/// Questions with reference answers. `target` benchmarks belong to a task; `held_out` ones to none.
+/// Questions with reference answers. `target` benchmarks belong to a task, the others to none.
 struct Benchmark {
-  enum class Kind { target, held_out };
   std::string name;
   std::filesystem::path data;        ///< with a source any table; else JSONL: a LLaVA record whose last answer is the reference, optional "references", "options", "question", "category"
   std::filesystem::path images;
   std::shared_ptr<const framework::SourceFields> source;
   Scoring scoring;
-  Kind kind = Kind::held_out;
+  framework::BenchmarkKind kind = framework::BenchmarkKind::held_out;
   std::string task;                  ///< of a target: the task it measures
   std::int64_t max_new_tokens = 16;
   std::int64_t limit = 0;            ///< first records only; 0: all

@@ -65,6 +65,7 @@ struct Curriculum::Lesson {
   const Recipe& recipe;
   const LoadedTask& task;
   TrainSettings settings;
+  bool first;                               ///< of the branch
   std::vector<const LoadedTask*> replayed;  ///< earlier tasks of the order whose records come in again
 };
 
@@ -78,8 +79,11 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::RankGroups&
       kit_(experiment.model, mesh, experiment.dtype, label_mode(experiment)),
       memory_before_(framework::anonymous_bytes()) {
   PictureDigests pictures(groups.all());
-  for (const Recipe& recipe : experiment.recipes)  // refuses a pattern that matches nothing
-    select(extended_table(kit_.table(), recipe.method.get()), recipe.groups, recipe.method.get());
+  for (const Recipe& recipe : experiment.recipes) {
+    const parallel::ParameterTable table = extended_table(kit_.table(), recipe.method.get());
+    select(table, recipe.groups, recipe.method.get());  // refuses a pattern that matches nothing
+    if (recipe.method) recipe.method->check(kit_.config(), table);
+  }
   for (const Task& task : experiment.tasks) {
     framework::RecordSet records = load_records(task);
     check_task_records(records, experiment.bad_records);
@@ -235,7 +239,7 @@ std::string Curriculum::key_of(const PlannedBranch& branch, std::size_t place, c
 Curriculum::Lesson Curriculum::lesson_of(const PlannedBranch& branch, std::size_t place) const {
   const std::vector<std::size_t>& order = branch.order->tasks;
   const LoadedTask& task = tasks_.at(order.at(place));
-  Lesson lesson{branch, *branch.recipe, task, branch.settings(task.task), {}};
+  Lesson lesson{branch, *branch.recipe, task, branch.settings(task.task), place == 0, {}};
   if (lesson.recipe.method && lesson.recipe.method->replayed() > 0)
     for (std::size_t earlier = 0; earlier < place; ++earlier) lesson.replayed.push_back(&tasks_[order[earlier]]);
   return lesson;
@@ -248,7 +252,8 @@ json::object Curriculum::teach_inputs(const Lesson& lesson, const std::string& p
                       {"task", task.task.name}, {"data", task.records.identity.records},
                       {"pictures", task.records.identity.pictures}, {"settings", json::parse(describe_settings(lesson.settings))},
                       {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
-  if (recipe.method && !recipe.method->describe().empty()) inputs["method"] = recipe.method->describe();
+  if (recipe.method)
+    if (json::object method = recipe.method->describe_stage(lesson.first); !method.empty()) inputs["method"] = std::move(method);
   if (reference) inputs["reference"] = reference->id();
   json::array earlier;
   for (const LoadedTask* other : lesson.replayed)
@@ -316,7 +321,7 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
     return remember(*known, lesson, key);
   }
 
-  models::Lmm& model = model_->begin_teaching(parent, recipe.method, lesson.settings.seed, task.task.name);
+  models::Lmm& model = model_->begin_teaching(parent, recipe.method, lesson.settings.seed, task.task.name, lesson.first);
   const auto before = reference ? std::make_unique<framework::StageReader>(store_->store(), parent) : nullptr;
   std::unique_ptr<framework::Progress> bar;
   json::array losses;

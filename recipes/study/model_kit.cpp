@@ -75,7 +75,7 @@ parallel::ParameterSet extended_parameters(const models::LmmConfig& config, cons
     if (weights && weights->find(row.name))
       stored.push_back(all.back());
     else
-      with.method->initialise(all.back(), {config, model, mesh.position().tensor, with.seed, with.stream});
+      with.method->initialise(all.back(), {config, model, mesh.position().tensor, with.seed, with.stream, with.first});
   }
   parallel::ParameterSet found(std::move(stored));  // shares its memory with `all`
   if (!found.all().empty()) parallel::ShardedStore::read(*weights, mesh, found);

@@ -16,11 +16,12 @@
 namespace retain::recipes {
 
 /// A method whose own parameters a model carries; null: none. Where the weights lack them they begin as the method says, by
-/// this seed and stream.
+/// this seed and stream; `first`: the model is the origin of a branch whose first stage is to be taught.
 struct ModelMethod {
   const Method* method = nullptr;
   std::uint64_t seed = 0;
   std::string stream;
+  bool first = false;
 };
 
 class ModelKit {

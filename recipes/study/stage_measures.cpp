@@ -11,6 +11,7 @@ namespace retain::recipes {
 namespace {
 
 namespace json = framework::json;
+using framework::BenchmarkKind;
 
 /// Answers to the same questions by the same stage, kept under another metric.
 std::optional<Evaluation> find_answers(parallel::ShardedStore& store, const std::string& answered) {
@@ -36,8 +37,8 @@ std::vector<framework::StudyBenchmark> StageMeasures::benchmarks() const {
   std::vector<framework::StudyBenchmark> named;
   for (const Questions& asked : benchmarks_)
     named.push_back({asked.benchmark.name, asked.benchmark.scoring.metric,
-                     asked.benchmark.kind == Benchmark::Kind::target ? asked.benchmark.task : std::string(),
-                     static_cast<std::int64_t>(asked.questions.size())});
+                     asked.benchmark.kind == BenchmarkKind::target ? asked.benchmark.task : std::string(),
+                     static_cast<std::int64_t>(asked.questions.size()), asked.benchmark.kind == BenchmarkKind::extra});
   return named;
 }
 

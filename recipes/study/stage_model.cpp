@@ -32,10 +32,10 @@ models::Lmm& StageModel::use(const std::string& stage, const std::string& readin
 }
 
 models::Lmm& StageModel::begin_teaching(const std::string& stage, const std::shared_ptr<const Method>& method, std::uint64_t seed,
-                                        const std::string& stream) {
+                                        const std::string& stream, bool first) {
   if (method && !method->own_parameters(kit_.table()).empty()) {
     method_ = method;
-    load(stage, {method_.get(), seed, stream});
+    load(stage, {method_.get(), seed, stream, first});
   } else {
     use(stage);
   }

@@ -279,19 +279,31 @@ TEST(Mixture, StrategiesOfTheReleasedCode) {
   EXPECT_EQ(shuffled, take("all"));
 }
 
-TEST(Mixture, MalformedStrategiesFallBackOnlyWhenFaithful) {
-  const auto faithful = [](std::string_view text) {
-    return sample_records(text, 10, MixtureMode::faithful, 1, "s").size();
-  };
-  for (const char* text : {"", "first", "first:x", "middle:3", "first:3-", "end:3-first:5", "first:1-first",
-                           "random:", "first:%", "first:nan%", "first:1e999%"}) {
+TEST(Mixture, PercentagesTakeNoRecordForABinaryFraction) {
+  const auto count = [](std::string_view text, std::int64_t records, MixtureMode mode) { return sample_records(text, records, mode, 1, "s").size(); };
+  for (const int percent : {7, 14, 28, 55}) {
+    const std::string text = "first:" + std::to_string(percent) + "%";
+    EXPECT_EQ(count(text, 100, MixtureMode::clean), static_cast<std::size_t>(percent));
+    EXPECT_EQ(count(text, 100, MixtureMode::faithful), static_cast<std::size_t>(percent + 1)) << "as Python's ceil(P / 100 * n)";
+  }
+  for (std::int64_t percent = 0; percent <= 100; ++percent)
+    EXPECT_EQ(count("end:" + std::to_string(percent) + "%", 1000, MixtureMode::clean), static_cast<std::size_t>(10 * percent));
+  EXPECT_EQ(count("first:1.1%", 3000, MixtureMode::clean), 33u);
+  EXPECT_EQ(count("first:1.1%", 3001, MixtureMode::clean), 34u);
+  EXPECT_EQ(count("first:0.0001%", 3, MixtureMode::clean), 1u);
+}
+
+TEST(Mixture, RangesFallBackToAllRecordsOnlyWhenFaithful) {
+  const auto faithful = [](std::string_view text) { return sample_records(text, 10, MixtureMode::faithful, 1, "s").size(); };
+  for (const char* text : {"first:3-", "end:3-first:5", "first:1-first", "first:nan%-first:5", "first:7-first:2", "end:2-end:7", "first:8-end:5"}) {
     EXPECT_EQ(faithful(text), 10u) << text;
     EXPECT_THROW(sample_records(text, 10, MixtureMode::clean, 1, "s"), Error) << text;
   }
   EXPECT_EQ(faithful("end:0"), 10u);
   EXPECT_EQ(sample_records("end:0", 10, MixtureMode::clean, 1, "s").size(), 0u);
-  EXPECT_EQ(faithful("first:7-first:2"), 5u) << "swapped";
-  EXPECT_THROW(sample_records("first:7-first:2", 10, MixtureMode::clean, 1, "s"), Error);
+  for (const char* text : {"", "first", "first:x", "middle:3", "random:", "first:%", "first:nan%", "first:1e999%"})
+    for (const MixtureMode mode : {MixtureMode::clean, MixtureMode::faithful})
+      EXPECT_THROW(sample_records(text, 10, mode, 1, "s"), Error) << text << ": the released code raises too";
 }
 
 }  // namespace

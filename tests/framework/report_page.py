@@ -68,12 +68,14 @@ def open_page(browser, page, folder, *options):
 
 def check(seen, study):
     points = [study["base"]] + [point for branch in study["branches"] for point in branch["stages"]]
-    held_out = [b["name"] for b in study["benchmarks"] if not b["task"]]
+    held_out = [b["name"] for b in study["benchmarks"] if b["kind"] == "held_out"]
+    assert [b["kind"] for b in study["benchmarks"]].count("extra") == 1
     means = [100 * sum(point["scores"][name] for name in held_out) / len(held_out) for point in points]
     assert all(abs(a - b) < 1e-9 for a, b in zip(seen["sorted"], sorted(means, reverse=True))), (seen["sorted"], means)
     csv, latex, measures, _ = seen["files"]
     rows = [line.split(",") for line in csv.strip().splitlines()]
     assert len(rows) == 1 + len(points) and latex.startswith("\\begin{tabular}") and latex.count("\\\\") == len(rows), (csv, latex)
+    assert "clockread ○" in csv.splitlines()[0] and "clockread $\\circ$" in latex, (csv, latex)
     shown = sorted(tuple(float(x) for x in row[1:-1]) for row in rows[1:])
     stored = sorted(tuple(100 * point["scores"][b["name"]] for b in study["benchmarks"]) for point in points)
     assert all(abs(a - b) < 1e-9 for x, y in zip(shown, stored) for a, b in zip(x, y)), (shown, stored)

@@ -26,9 +26,20 @@ inline Study small_study() {
   return study;
 }
 
-/// The study with two probes that were read after two steps of every stage; `words` has answers and no figure.
-inline Study probed_study() {
+/// The study with a benchmark that counts in no mean, whatever becomes of it.
+inline Study study_with_extra() {
   Study study = small_study();
+  study.benchmarks.push_back({"clockread", "clock", "", kSamples, true});
+  double score = 0.1;
+  study.base.scores["clockread"] = score;
+  for (StudyBranch& branch : study.branches)
+    for (StudyPoint& point : branch.stages) point.scores["clockread"] = score += 0.2;
+  return study;
+}
+
+/// The study with an extra benchmark and two probes that were read after two steps of every stage; `words` has answers and no figure.
+inline Study probed_study() {
+  Study study = study_with_extra();
   const auto probe = [](StudyPoint& point, double value) {
     point.probes["layers"] = value;
     point.readings = {{"layers", "probe-layers-" + point.stage}, {"words", "probe-words-" + point.stage}};

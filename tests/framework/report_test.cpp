@@ -24,6 +24,7 @@ using testing::kSamples;
 using testing::probed_study;
 using testing::small_study;
 using testing::store_of;
+using testing::study_with_extra;
 
 Report report_of(const Study& study, const KeptAnswers& answers = {}) { return analyse({{study.title, study, answers}}); }
 
@@ -41,6 +42,46 @@ TEST(Study, MeasuresAreThePapers) {
   EXPECT_NEAR(m.target_forgetting, (-20 + 0) / 2.0, 1e-9);
   EXPECT_NEAR(m.target_overall, (30 + 50) / 2.0, 1e-9);
   EXPECT_NEAR(m.held_out_forgetting, (-25 - 45) / 2.0, 1e-9);
+}
+
+TEST(Study, AnExtraBenchmarkIsShownAndCountsNowhere) {
+  const tests::Scratch scratch;
+  const Study plain = small_study(), extra = study_with_extra();
+  for (std::size_t branch = 0; branch < 2; ++branch) {
+    EXPECT_EQ(measure(extra, extra.branches[branch]).held_out_forgetting, measure(plain, plain.branches[branch]).held_out_forgetting);
+    EXPECT_EQ(measure(extra, extra.branches[branch]).target_learning, measure(plain, plain.branches[branch]).target_learning);
+    EXPECT_EQ(held_out_mean(extra, extra.branches[branch].stages[1]), held_out_mean(plain, plain.branches[branch].stages[1]));
+  }
+  EXPECT_EQ(measures_table(extra), measures_table(plain));
+  const Report without = report_of(plain, KeptAnswers(store_of(plain, scratch / "plain")));
+  const Report with = report_of(extra, KeptAnswers(store_of(extra, scratch / "extra")));
+  using Maker = Table (*)(const Report&);
+  for (const Maker table : std::initializer_list<Maker>{measures_table, pairs_table, recovery_table, recovery_sums_table, drift_table, seeds_table})
+    EXPECT_EQ(to_html(table(with)), to_html(table(without)));
+  const auto figures = [](const std::string& text) {  // verdicts and all tables but the one that shows every benchmark
+    const std::size_t from = text.find("## In short"), changes = text.find("## Change of every benchmark"), after = text.find("\n## ", changes);
+    return text.substr(from, changes - from) + text.substr(after);
+  };
+  const std::string text = to_markdown(with);
+  EXPECT_NE(text.find("2 target and 2 held-out benchmarks, 1 extra that count in no mean;"), std::string::npos) << text;
+  EXPECT_EQ(figures(text), figures(to_markdown(without)));
+  EXPECT_NE(to_html(matrix_table(with, 0)).find("clockread ○"), std::string::npos);
+  EXPECT_NE(to_html(changes_table(with, 0)).find("clockread ○"), std::string::npos);
+  EXPECT_NEAR(with.branches[0].changes.at("clockread").estimate, 40, 1e-9);
+  EXPECT_TRUE(with.branches[0].changes.at("clockread").known());
+  EXPECT_EQ(to_html(matrix_table(without, 0)).find("○"), std::string::npos);
+}
+
+TEST(Study, RecordsOfEarlierVersionsNameNoKind) {
+  const Study extra = study_with_extra();
+  json::value record = to_json(extra);
+  EXPECT_EQ(record.at("benchmarks").at(4).at("kind").as_string(), "extra");
+  EXPECT_EQ(study_from_json(record, "x").benchmarks[4].kind(), BenchmarkKind::extra);
+  for (json::value& benchmark : record.at("benchmarks").as_array()) benchmark.as_object().erase("kind");
+  const Study old = study_from_json(record, "x");
+  EXPECT_EQ(old.benchmarks[0].kind(), BenchmarkKind::target);
+  EXPECT_EQ(old.benchmarks[2].kind(), BenchmarkKind::held_out);
+  EXPECT_EQ(old.benchmarks[4].kind(), BenchmarkKind::held_out);
 }
 
 TEST(Study, WithoutBenchmarksNothingIsClaimed) {
@@ -264,7 +305,7 @@ TEST(Html, FiguresEqualTheStores) {
   EXPECT_NE(html.find("data-value=\"" + format_number("%.17g", report.branches[0].held_out.estimate) + "\" data-low=\"" +
                       format_number("%.17g", report.branches[0].held_out.low) + "\""), std::string::npos);
   EXPECT_NE(html.find("✗ &lt;b&gt;llm2&lt;/b&gt;"), std::string::npos) << "answers side by side, escaped";
-  EXPECT_EQ(compare_answers(report, 0).rows.size(), 4U * 3);
+  EXPECT_EQ(compare_answers(report, 0).rows.size(), 5U * 3);
   EXPECT_NEAR(recovery_sums_table(report).rows.at(0).at(1).value, 60, 1e-9);
   EXPECT_EQ(html.find("http"), std::string::npos);
   if (const char* folder = std::getenv("RETAIN_PAGE")) {  // for tests/framework/report_page.py

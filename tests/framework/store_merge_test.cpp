@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Task arithmetic and TIES against PEFT's and numpy's (tests/reference/merge_cases.py), DARE by what defines it, and misfits.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,6 +12,7 @@
 namespace retain::framework {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::kind_of;
 using testing::Model;
 
@@ -86,6 +88,25 @@ TEST_F(MergeTest, DareKeepsAShareAndDividesByIt) {
   settings.kind = MergeKind::dare_ties;
   const auto elected = floats_of(StageReader(store, commit_merge(store, lock, base, {taught, taught}, settings)), kName);
   for (const float value : elected) EXPECT_TRUE(value == 0.0F || value == 4.0F) << "the mean of those that agree";
+}
+
+TEST_F(MergeTest, ANegativeWeightTakesATaskAwayInEveryKind) {
+  const std::string base = model_of({1, 1, 1, 1}, {4}).commit(store, lock, {});
+  const std::string first = model_of({2, 0.5F, 1, 3}, {4}).commit(store, lock, {base});
+  const std::string second = model_of({0, 1.5F, 2, 2}, {4}).commit(store, lock, {base});
+  const auto merged = [&](MergeKind kind, const std::vector<std::string>& models, const std::vector<double>& weights) {
+    MergeSettings settings;
+    settings.kind = kind;
+    settings.weights = weights;
+    return floats_of(StageReader(store, commit_merge(store, lock, base, models, settings)), kName);
+  };
+  for (const MergeKind kind : {MergeKind::task_arithmetic, MergeKind::ties, MergeKind::dare, MergeKind::dare_ties})
+    EXPECT_THAT(merged(kind, {first}, {-1}), ElementsAre(0, 1.5F, 1, -1)) << merge_kind_names()[static_cast<std::size_t>(kind)];
+  for (const MergeKind kind : {MergeKind::ties, MergeKind::dare_ties}) {
+    // changes 1, -0.5, 0, 2 and, taken away, 1, -0.5, -1, -1: a mean of those that agree, whatever the signs of their weights
+    EXPECT_THAT(merged(kind, {first, second}, {1, -1}), ElementsAre(2, 0.5F, 0, 3));
+    EXPECT_THAT(merged(kind, {first, second}, {1, -0.5}), ElementsAre(2, 0.5F, 0, 3));
+  }
 }
 
 TEST_F(MergeTest, UnchangedTensorsAreLinksAndOneModelGivesItself) {

@@ -102,6 +102,17 @@ TEST_F(UpkeepTest, TheBestByABenchmarkStays) {
   EXPECT_EQ(left({.best = "held_out"}), sorted({stages[3], stages[5]}));
 }
 
+TEST_F(UpkeepTest, AnExtraBenchmarkIsNoneOfTheHeldOut) {
+  json::array points;
+  for (std::size_t i = 0; i < stages.size(); ++i)
+    points.push_back(json::object{{"stage", stages[i]}, {"scores", json::object{{"color", i == 3 ? 0.6 : 0.5}, {"clock", i == 1 ? 1.0 : 0.0}}}});
+  const json::object study{{"benchmarks", json::array{json::object{{"name", "color"}, {"kind", "held_out"}, {"task", ""}},
+                                                      json::object{{"name", "clock"}, {"kind", "extra"}, {"task", ""}}}},
+                           {"branches", json::array{json::object{{"stages", points}}}}};
+  std::ofstream(store.root() / "study.json") << json::serialize(study);
+  EXPECT_EQ(left({.best = "held_out"}), sorted({stages[3], stages[5]}));
+}
+
 TEST_F(UpkeepTest, ARunUnderwayKeepsItsParent) {
   StageDraft draft;
   draft.parents = {stages[1]};

@@ -95,9 +95,31 @@ def check_between(report, folder, experiment, store):
     report.check(settings["r"] == 2 and settings["peft_type"] == "LORA", f"PEFT's settings: {settings}")
     tensors = harness.read_safetensors(folder / "adapter" / "adapter_model.safetensors")
     report.check(all(name.startswith("base_model.model.") for name in tensors) and tensors, "PEFT's names")
+    check_imported_adapter(report, folder, store)
+
+
+def check_imported_adapter(report, folder, store):
+    """Training that changes nothing: the adapter is in the first stage's weights and not in the second's once more."""
     again = folder / "again.toml"
-    again.write_text(HEAD + recipe("again", f'train = ["sa_proj"]\nmethod = "lora"\n[recipe.lora]\nrank = 2\nadapter = "{folder / "adapter"}"'))
+    still = HEAD.replace("learning_rate = 1e-3", "learning_rate = 1e-30")
+    body = f'train = ["sa_proj"]\nmethod = "lora"\n[recipe.lora]\nrank = 2\nadapter = "{folder / "adapter"}"'
+    again.write_text(still + recipe("again", body) + recipe("more", body + "\nmerge = false"))
     harness.run(RETAIN, "run", again)
+    stages = {branch["recipe"]: [stage["stage"] for stage in branch["stages"]] for branch in json.loads((store / "study.json").read_text())["branches"]}
+
+    def show(stage):
+        return json.loads(harness.run(RETAIN, "store", "show", store, stage, "--json").stdout)
+
+    def digests(stage):
+        return {array["path"]: array["digest"] for array in show(stage)["arrays"]
+                if array["path"].startswith("tensors/language.") and "self_attn" in array["path"] and array["path"].endswith("proj.weight")}
+
+    one, two = (digests(stage) for stage in stages["again"])
+    base = digests("base")
+    report.check(one.keys() == base.keys() and all(one[name] != base[name] for name in one), "the imported adapter is not in the first stage")
+    report.check(one == two, f"the second stage changed {[name for name in one if one[name] != two[name]]}")
+    noted = {recipe: ["adapter_digest" in show(stage)["inputs"]["method"] for stage in pair] for recipe, pair in stages.items()}
+    report.check(noted == {"again": [True, False], "more": [True, True]}, f"the folder is an input of {noted}")
 
 
 def check_refusals(report, folder, store):
@@ -114,6 +136,7 @@ def check_refusals(report, folder, store):
     refused("config_invalid", recipe("x", 'train = ["mlp"]\nmethod = "wise_ft"\n[recipe.wise_ft]\nalpha = 1.5'), "alpha")
     refused("config_invalid", recipe("x", f'train = ["sa_proj"]\nmethod = "lora"\n[recipe.lora]\nrank = 4\nadapter = "{folder / "adapter"}"'), "adapter")
     refused("checkpoint_missing_tensor", recipe("x", f'train = ["mlp"]\nmethod = "lora"\n[recipe.lora]\nrank = 2\nadapter = "{folder / "adapter"}"'), "lora_A")
+    refused("checkpoint_surplus_tensor", recipe("x", f'train = ["sa_qkv"]\nmethod = "lora"\n[recipe.lora]\nrank = 2\nadapter = "{folder / "adapter"}"'), "o_proj.lora_A")
     refused("recipe_matches_nothing", recipe("x", 'train = ["language.norm.weight"]\nmethod = "lora"'), "linear")
     refused("config_invalid", recipe("x", 'train = ["sa_proj"]\nmethod = "moe"'), "MLP")
     refused("config_invalid", recipe("x", 'train = ["mlp"]\nmethod = "l2"'), "lambda")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped tiny base has the held-out scores that its README claims: 70 % on average, each well above question-blind.
+"""The shipped tiny base has the held-out scores that its README claims: 85 % on average at least, each well above question-blind.
 
 tiny_base.py RETAIN MAKE_WORLD
 """
@@ -15,6 +15,7 @@ import harness
 
 RETAIN, MAKE_WORLD = sys.argv[1:]
 TINY = pathlib.Path(__file__).resolve().parents[2] / "examples" / "tiny"
+LEAST = 0.85  # mean over the held-out benchmarks: what a study of forgetting needs to start from
 SAMPLES = 200  # the README's own records
 ROUNDING = 0.03  # the README's whole per cents, and a few answers that another processor may round differently
 MARGIN = 0.15  # above blind by no accident: three standard deviations of a share of 200 answers are 0.11 at most
@@ -55,7 +56,7 @@ def main():
             report.check(abs(blind[benchmark] - claimed_blind) <= ROUNDING,
                          f"{benchmark}: blind {blind[benchmark]:.2f}, README {claimed_blind}")
         mean = sum(measured.values()) / len(claimed)
-        report.check(len(measured) == len(claimed) and mean >= 0.7, f"held-out mean {mean:.3f} of {sorted(measured)}")
+        report.check(len(measured) == len(claimed) and mean >= LEAST, f"held-out mean {mean:.3f} of {sorted(measured)}")
     report.end()
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LoRA against PEFT (fixtures: tests/fixtures/training/lora_*): eight steps, the merge, PEFT's files, dropout.
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -44,14 +45,14 @@ std::string fixture_keys(const json::object& expected, const std::string& more =
   return "rank = " + json::serialize(expected.at("r")) + "\nalpha = " + json::serialize(expected.at("lora_alpha")) + "\n" + more;
 }
 
-std::unique_ptr<models::Lmm> model_with(const Lora& method, const parallel::Mesh& mesh) {
+std::unique_ptr<models::Lmm> model_with(const Lora& method, const parallel::Mesh& mesh, bool first = true) {
   const models::LmmConfig config = models::read_config(kModel);
   const auto partition = models::partition_for(config, mesh.shape().pipeline);
   const auto table = models::build_table(config, mesh.shape().tensor, partition, framework::DType::float32);
   const auto extended = extended_table(table, &method);
   const auto plain = models::load_parameters(kModel, config, table, mesh.position().tensor, mesh.position().pipeline);
   return std::make_unique<models::Lmm>(config, mesh, partition, extended,
-                                       extended_parameters(config, plain, extended, mesh, {&method, 0, "test"}, nullptr), models::LmmOptions{});
+                                       extended_parameters(config, plain, extended, mesh, {&method, 0, "test", first}, nullptr), models::LmmOptions{});
 }
 
 /// The fixture's name of an adapter, "PREFIX.MODULE.lora_A", for its canonical one.
@@ -139,6 +140,42 @@ TEST(Lora, PeftFilesComeBackAsTheyWere) {
   fs::remove_all(folder);
 }
 
+TEST(Lora, AFoldersAdaptersBeginABranchAndNoLaterStage) {
+  const auto world = parallel::open_world();
+  if (world->size() > 1) GTEST_SKIP() << "the same on any mesh";
+  const parallel::Mesh mesh(world, {1, 1, 1});
+  const json::object expected = framework::read_json(kTraining / "lora_mlp.json").as_object();
+  const auto imported = lora_of(fixture_keys(expected, "adapter = \"" + kAdapter + "\"\n")), own = lora_of(fixture_keys(expected));
+  const auto first = model_with(*imported, mesh), later = model_with(*imported, mesh, false), plain = model_with(*own, mesh, false);
+  const std::string a = "language.layers.0.mlp.up_proj.lora_A.weight";
+  const parallel::Parameter& row = first->parameters().parameter(a);
+  EXPECT_TRUE(at::equal(row.value, read_peft_tensor(kAdapter, first->config(), row.spec)));
+  for (const parallel::Parameter& parameter : plain->parameters().all())
+    EXPECT_TRUE(at::equal(parameter.value, later->parameters().at(parameter.spec.name))) << parameter.spec.name;
+  EXPECT_TRUE(imported->describe_stage(true).contains("adapter_digest"));
+  EXPECT_EQ(imported->describe_stage(false), own->describe_stage(false)) << "it learns what it would without the folder";
+  const auto kept = lora_of(fixture_keys(expected, "adapter = \"" + kAdapter + "\"\nmerge = false\n"));
+  EXPECT_EQ(kept->describe_stage(false), kept->describe()) << "as stages that are kept were remembered";
+}
+
+TEST(Lora, AnAdapterHasTheRecipesLayersAndNoOthers) {
+  const models::LmmConfig config = models::read_config(kModel);
+  const auto table = models::build_table(config, 1, models::partition_for(config, 1), framework::DType::float32);
+  const auto refusal = [&](const std::vector<std::string>& patterns) {
+    const auto method = lora_of("rank = 8\nalpha = 16\nadapter = \"" + kAdapter + "\"", patterns);
+    try {
+      method->check(config, extended_table(table, method.get()));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal({"mlp"}), "");
+  EXPECT_THAT(refusal({"mlp_gate_up"}), ::testing::AllOf(::testing::HasSubstr("checkpoint_surplus_tensor"), ::testing::HasSubstr("down_proj.lora_A"), ::testing::HasSubstr("`train`")));
+  EXPECT_THAT(refusal({"sa_proj"}), ::testing::HasSubstr("checkpoint_missing_tensor"));
+  EXPECT_THAT(refusal({"mlp", "sa_proj"}), ::testing::HasSubstr("checkpoint_missing_tensor"));
+}
+
 TEST(Lora, ScaleIsThatOfTheSettings) {
   EXPECT_EQ(lora_of("rank = 256\nalpha = 32")->settings().scale(), 0.125);
   EXPECT_EQ(lora_of("rank = 16\nalpha = 32\nrslora = true")->settings().scale(), 8);
@@ -176,6 +213,13 @@ TEST(Lora, WrongInputsAreRefused) {
     std::ofstream(folder / "adapter_config.json") << text;
     EXPECT_NE(kind_of([&] { read_peft_settings(folder); }), ErrorKind::internal) << text;
   }
+  const auto start = [&](const std::string& how) {
+    std::ofstream(folder / "adapter_config.json") << "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 4, \"init_lora_weights\": " << how << "}";
+    return kind_of([&] { read_peft_settings(folder); });
+  };
+  for (const char* changed : {"\"pissa\"", "\"pissa_niter_4\"", "\"olora\"", "\"corda\"", "\"eva\"", "\"loftq\"", "\"lora_ga\"", "7"})
+    EXPECT_EQ(start(changed), ErrorKind::config_unsupported) << changed;
+  for (const char* plain : {"true", "false", "null", "\"gaussian\"", "\"orthogonal\""}) EXPECT_EQ(start(plain), ErrorKind::internal) << plain << " is read";
   fs::remove_all(folder);
 }
 

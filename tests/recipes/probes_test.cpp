@@ -209,7 +209,13 @@ TEST(Probes, LayerDeltaIsTheDistanceOfLogitsThatAreNeverMade) {
   const auto world = parallel::open_world();
   const auto self = alone(*world);
   World reference(*self);
-  const auto expected = plain_deltas(reference, [](std::int64_t, const models::MicroBatch& packed) { return packed.answer_rows_A; });
+  const auto expected = plain_deltas(reference, [&](std::int64_t i, const models::MicroBatch&) {
+    const models::Sample sample = reference.samples.sample(i, false);
+    std::vector<std::int64_t> rows;  // labels.ne(IGNORE_INDEX), every picture with all of its tokens
+    for (std::size_t t = 0; t < sample.labels.size(); ++t)
+      if (sample.labels[t] != -100) rows.push_back(static_cast<std::int64_t>(t));
+    return at::tensor(rows, at::kLong);
+  });
   ASSERT_GT(expected.at({0, models::Block::mlp}), 0);
   for (const MeshShape& shape : shapes_for(world->size())) {
     const Mesh mesh(world, shape);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Writes tests/fixtures/merge/cases.json: merges of three small models, TIES and task arithmetic by PEFT's merge_utils where
-# all weights are 1, and by numpy (weights divided out, as mergekit does) where they differ.
+# all weights are equal, and by numpy where they differ: weights divided out, as mergekit does for positive ones. Negative
+# ones are divided out without their sign, so that equal weights below 0 give what PEFT gives for them.
 #   python tests/reference/merge_cases.py tests/fixtures/merge/cases.json
 import json
 import sys
@@ -20,7 +21,7 @@ def weighted_ties(deltas, weights, density, rule):
     balance = parts.sum(0) if rule == "sum" else np.sign(parts).sum(0)
     majority = np.where(balance >= 0, 1.0, -1.0)
     mask = np.sign(parts) == majority
-    weight = (np.asarray(weights).reshape(-1, *[1] * deltas[0].ndim) * mask).sum(0)
+    weight = (np.abs(np.asarray(weights)).reshape(-1, *[1] * deltas[0].ndim) * mask).sum(0)
     return np.divide((parts * mask).sum(0), weight, out=np.zeros_like(weight), where=weight != 0)
 
 
@@ -45,7 +46,11 @@ def main(path):
     for density in (0.2, 0.5, 1.0):
         for sign, method in (("sum", "total"), ("count", "frequency")):
             add("ties", ties(deltas, torch.tensor(ones, dtype=torch.float64), density, method), ones, density, 0.9, sign)
-            add("ties", weighted_ties([d.numpy() for d in deltas], [0.5, 2.0, 1.0], density, sign), [0.5, 2.0, 1.0], density, 1.0, sign)
+            for weights in ([0.5, 2.0, 1.0], [1.0, -0.5, 2.0], [-1.0, -2.0, 0.5]):
+                add("ties", weighted_ties([d.numpy() for d in deltas], weights, density, sign), weights, density, 1.0, sign)
+            # PEFT elects the sign before it weighs: of −τ that is the sign of Σ −τ, and no sum here is 0
+            taken = ties([-d for d in deltas], torch.tensor(ones, dtype=torch.float64), density, method)
+            add("ties", taken, [-1.0] * 3, density, 1.0, sign)
     document = dict(shape=list(shape), base=base.flatten().tolist(), models=[m.flatten().tolist() for m in models], cases=cases)
     with open(path, "w") as file:
         json.dump(document, file)
