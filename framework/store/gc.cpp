@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "framework/store/history.h"
+#include "framework/store/pruned.h"
 
 namespace retain::framework {
 namespace {
@@ -13,12 +14,27 @@ std::uint64_t disk_bytes(const std::filesystem::path& file) {
   return ::lstat(file.c_str(), &found) == 0 ? static_cast<std::uint64_t>(found.st_blocks) * 512 : 0;
 }
 
+/// Those of the stages to remove from which one that stays comes, with their parents: a later gc must see beyond them.
+ParentsOfStages between_kept(const Store& store, const std::set<std::string>& kept) {
+  std::size_t damaged = 0;
+  const ParentsOfStages pruned = pruned_stages(store, &damaged);
+  if (damaged > 0)
+    throw Error(ErrorKind::store_invalid,
+                {"log/pruned.jsonl has " + std::to_string(damaged) + " damaged lines", "what gc removed earlier, without which it cannot see what lies beyond",
+                 {}, "put the file back from a copy of the store, or delete these lines and with them what lies beyond"});
+  ParentsOfStages gone;
+  for (const std::string& id : lineage(store, kept))
+    if (!kept.contains(id)) gone.emplace(id, parents_of(store, pruned, id).value());
+  return gone;
+}
+
 }  // namespace
 
 GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOptions& options) {
   lock.check(store);
   const std::set<std::string> needed =
       options.rules.any() ? retained(store, options.rules) : reachable(store, options.keep_undo);
+  const ParentsOfStages between = between_kept(store, needed);
   GcReport report;
   for (const std::string& id : store.stage_ids()) {
     if (needed.contains(id)) continue;
@@ -31,8 +47,9 @@ GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOpti
   }
   if (options.dry_run) return report;
   FileOperations& operations = store.operations();
+  for (const auto& file : report.temporaries) operations.remove(file);  // first: a full disk may need their room for the notes
+  note_pruned(store, lock, between);
   for (const std::string& id : report.stages) operations.remove(store.stage_path(id));
-  for (const auto& file : report.temporaries) operations.remove(file);
   if (!report.stages.empty()) operations.sync_directory(store.root() / "stages");
   return report;
 }
