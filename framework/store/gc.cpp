@@ -3,6 +3,9 @@
 
 #include <sys/stat.h>
 
+#include <map>
+#include <set>
+
 #include "framework/store/history.h"
 #include "framework/store/pruned.h"
 
@@ -28,6 +31,34 @@ ParentsOfStages between_kept(const Store& store, const std::set<std::string>& ke
   return gone;
 }
 
+/// Stages whose file cannot be read hold nothing that could be read through it, and go with the first.
+std::set<std::string> readable_holders(const Store& store, const std::string& id) {
+  try {
+    return holders_of(store, id);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// In the order in which they may go, so that a stop leaves no stage without what it links to: no stage of a layer holds arrays
+/// of one in a later layer.
+std::vector<std::vector<std::string>> in_layers(const Store& store, const std::vector<std::string>& stages) {
+  std::map<std::string, std::set<std::string>> holders;
+  for (const std::string& id : stages) holders[id] = readable_holders(store, id);
+  std::vector<std::vector<std::string>> layers;
+  while (!holders.empty()) {
+    std::set<std::string> lending;
+    for (const auto& [id, others] : holders) lending.insert(others.begin(), others.end());
+    std::vector<std::string>& layer = layers.emplace_back();
+    for (const auto& [id, others] : holders)
+      if (!lending.contains(id)) layer.push_back(id);
+    if (layer.empty())  // a circle, which ids made of contents cannot have
+      for (const auto& [id, others] : holders) layer.push_back(id);
+    for (const std::string& id : layer) holders.erase(id);
+  }
+  return layers;
+}
+
 }  // namespace
 
 GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOptions& options) {
@@ -46,11 +77,14 @@ GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOpti
     report.bytes += disk_bytes(report.temporaries.back());
   }
   if (options.dry_run) return report;
+  const std::vector<std::vector<std::string>> layers = in_layers(store, report.stages);
   FileOperations& operations = store.operations();
   for (const auto& file : report.temporaries) operations.remove(file);  // first: a full disk may need their room for the notes
   note_pruned(store, lock, between);
-  for (const std::string& id : report.stages) operations.remove(store.stage_path(id));
-  if (!report.stages.empty()) operations.sync_directory(store.root() / "stages");
+  for (const std::vector<std::string>& layer : layers) {
+    for (const std::string& id : layer) operations.remove(store.stage_path(id));
+    operations.sync_directory(store.root() / "stages");  // removals of one layer may reach the disk in any order
+  }
   return report;
 }
 
