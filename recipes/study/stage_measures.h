@@ -35,6 +35,8 @@ class StageMeasures {
   /// Collective: the stage that taught `task`, computing as `reading` says. The model is loaded only where a figure is not kept yet.
   framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading, StageModel& model,
                                 parallel::ShardedStore& store) const;
+  /// Collective: whether measure() would find every figure, without the model.
+  bool are_kept(const std::string& stage, const std::string& reading, parallel::ShardedStore& store) const;
 
  private:
   struct Questions {
@@ -50,6 +52,12 @@ class StageMeasures {
     parallel::ShardedStore& store;
   };
 
+  /// Memo keys of an evaluation: by whatever metric, and by the benchmark's.
+  struct EvaluationKeys {
+    std::string answered;
+    std::string scored;
+  };
+  EvaluationKeys keys_of(const std::string& stage, const std::string& reading, const Questions& asked) const;
   double evaluate_stage(const Measured& measured, const Questions& questions) const;
   const Questions& questions_of(const std::string& benchmark) const;
   void probe_stage(const Measured& measured, framework::StudyPoint& point) const;

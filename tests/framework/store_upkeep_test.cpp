@@ -7,6 +7,8 @@
 #include "framework/store/history.h"
 #include "framework/store/progress.h"
 #include "framework/store/repair.h"
+#include "framework/store/results.h"
+#include "framework/store/stage_memo.h"
 #include "framework/store/verify.h"
 #include "tests/framework/store_support.h"
 
@@ -110,6 +112,28 @@ TEST_F(UpkeepTest, LinesGoOnBeyondWhatIsGone) {
   const std::string seventh = change.commit(store, lock, {stages[5]}, {{"step", 7}});
   move_ref(store, lock, RefKind::branch, "main", seventh, "test");
   EXPECT_EQ(left({.last = 1, .every = 3}), sorted({stages[2], stages[5], seventh})) << "counted from the base as before";
+}
+
+TEST_F(UpkeepTest, AMemoRemembersWhatIsGoneAndWhatWasMadeInItsStead) {
+  const auto stray = [&](std::int64_t number) { return base_model().commit(store, lock, {base}, {{"stray", number}}); };
+  const auto thin_out = [&] { collect_garbage(store, lock, {false, true, {.last = 1}}); };
+  put_made_stage(store, lock, "third", stages[2]);
+  put_made_stage(store, lock, "stray", stray(1));
+  EXPECT_EQ(kept_stage(store, "third"), stages[2]);
+  EXPECT_EQ(kind_of([&] { put_made_stage(store, lock, "stray", stages[1]); }), ErrorKind::store_invalid);
+  thin_out();
+  EXPECT_FALSE(made_stage(store, "stray")) << "nothing that stays comes from it";
+  put_made_stage(store, lock, "stray", stages[5]);
+  EXPECT_EQ(kept_stage(store, "stray"), stages[5]);
+  for (std::int64_t again = 2; again < 4; ++again) {  // what is made again may be collected again
+    EXPECT_EQ(kept_stage(store, "third"), std::nullopt);
+    const std::string instead = stray(again);
+    put_made_stage(store, lock, "third", instead);
+    EXPECT_EQ(kept_stage(store, "third"), instead);
+    EXPECT_EQ(made_stage(store, "third")->id, stages[2]) << "what follows was made from the first";
+    EXPECT_FALSE(made_stage(store, "third")->here);
+    thin_out();
+  }
 }
 
 TEST_F(UpkeepTest, ADamagedNoteStopsGc) {
