@@ -213,17 +213,25 @@ std::optional<json::value> ShardedStore::get_result(const std::string& key) {
   return framework::parse_json(text, "result " + key, ErrorKind::internal);
 }
 
-std::optional<std::string> ShardedStore::get_stage(const std::string& key) {
-  const std::string stage = from_first(mesh_.world(), [&]() -> std::string {
-    const auto value = framework::get_result(*store_, key);
-    const json::object* object = value ? value->if_object() : nullptr;
-    const json::value* name = object ? object->if_contains("stage") : nullptr;
-    if (!name || !name->is_string()) return {};
-    if (store_->has_stage(std::string(name->get_string()))) return std::string(name->get_string());
-    if (lock_) framework::remove_result(*store_, *lock_, key);  // made again, it may differ in rounding on another mesh
-    return {};
+std::optional<framework::MadeStage> ShardedStore::made_stage(const std::string& key) {
+  const std::string told = from_first(mesh_.world(), [&]() -> std::string {
+    const auto made = framework::made_stage(*store_, key);
+    return made ? (made->here ? "+" : "-") + made->id : std::string();
   });
+  if (told.empty()) return std::nullopt;
+  return framework::MadeStage{told.substr(1), told.front() == '+'};
+}
+
+std::optional<std::string> ShardedStore::get_stage(const std::string& key) {
+  const std::string stage = from_first(mesh_.world(), [&] { return framework::kept_stage(*store_, key).value_or(""); });
   return stage.empty() ? std::nullopt : std::optional(stage);
+}
+
+void ShardedStore::put_stage(const std::string& key, const std::string& stage) {
+  from_first(mesh_.world(), [&] {
+    framework::put_made_stage(*store_, lock(), key, stage);
+    return std::string();
+  });
 }
 
 void ShardedStore::put_result(const std::string& key, const json::value& value) {

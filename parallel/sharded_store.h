@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/store/commit.h"
+#include "framework/store/stage_memo.h"
 #include "framework/store/stage_reader.h"
 #include "framework/store/store.h"
 #include "framework/store/store_lock.h"
@@ -118,8 +119,10 @@ class ShardedStore {
 
   /// Memoised results, on all ranks (rank 0 reads and writes).
   std::optional<framework::json::value> get_result(const std::string& key);
-  /// The "stage" of a stored result, when there is such a result and gc has not taken the stage since.
+  /// framework::made_stage, kept_stage and put_made_stage (stage_memo.h), on all ranks.
+  std::optional<framework::MadeStage> made_stage(const std::string& key);
   std::optional<std::string> get_stage(const std::string& key);
+  void put_stage(const std::string& key, const std::string& stage);
   void put_result(const std::string& key, const framework::json::value& value);
 
   /// Bytes of array data this rank has read and written.

@@ -25,7 +25,9 @@ struct GcReport {
 
 /// Removes stage files that neither a ref, an ancestor of one, nor a mid-stage checkpoint needs, and leftovers in
 /// temporary/ (there can be no live ones: the lock is ours). Everything is read before anything is removed, so a store
-/// with a damaged ref or manifest loses nothing (the error is thrown).
+/// with a damaged ref or manifest loses nothing (the error is thrown). Of what goes from between stages that stay the parents are
+/// noted before (pruned.h), so that the next time sees beyond the gap. A stage goes before those that hold its arrays: what a stop
+/// leaves is whole.
 GcReport collect_garbage(const Store& store, const StoreLock& lock, const GcOptions& options);
 
 }  // namespace retain::framework

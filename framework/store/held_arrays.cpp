@@ -5,6 +5,7 @@
 #include <deque>
 #include <set>
 
+#include "framework/store/pruned.h"
 #include "framework/store/refs.h"
 #include "framework/store/stage_reader.h"
 
@@ -25,12 +26,15 @@ bool is_intact(const StageFile& file, const ArrayEntry& array) {
 HeldArrays::HeldArrays(const Store& store) {
   std::deque<std::string> next;
   for (const Ref& ref : refs_of(store)) next.push_back(ref.stage);
+  const ParentsOfStages pruned = pruned_stages(store);
   std::set<std::string> seen;
   for (; !next.empty() && files_.size() < kMostStages; next.pop_front()) {
     if (!seen.insert(next.front()).second) continue;
     try {
       files_.push_back(open_stage_file(store, next.front()));
     } catch (const Error&) {
+      if (const auto noted = pruned.find(next.front()); noted != pruned.end())
+        next.insert(next.end(), noted->second.begin(), noted->second.end());
       continue;
     }
     const StageFile& file = *files_.back();

@@ -3,10 +3,12 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "framework/store/pruned.h"
 #include "framework/store/stage_file.h"
 #include "framework/store/store.h"
 
@@ -31,15 +33,30 @@ struct StageSummary {
 /// Errors as open_stage_file (stage_reader.h).
 StageSummary summary_of(const Store& store, const std::string& id);
 
-/// A stage and everything before it, children before parents, the first parent's line first. Ancestors whose file is
-/// gone (pruned by gc) end their line.
+/// A stage's parents by its file, or by what gc noted when it removed the file (pruned.h); nullopt: there is neither.
+std::optional<std::vector<std::string>> parents_of(const Store& store, const ParentsOfStages& pruned, const std::string& id);
+
+/// A stage and everything before it, children before parents, the first parent's line first, also what gc removed. A line ends
+/// at the base, or at a stage without file and note. Errors as open_stage_file for `id` itself.
+std::vector<std::string> lineage(const Store& store, const std::string& id);
+
+/// All stages from which one of these comes, and these; those that are neither in the store nor noted are left out.
+std::vector<std::string> lineage(const Store& store, const std::set<std::string>& stages);
+
+/// Of a stage's lineage those that are in the store.
 std::vector<std::string> ancestry(const Store& store, const std::string& id);
+
+/// A stage's line of first parents, newest first, as lineage() gives it.
+std::vector<std::string> first_parents(const Store& store, const std::string& id);
 
 /// Ids of the other stage files that hold arrays of a stage.
 std::set<std::string> holders_of(const Store& store, const std::string& id);
 
 /// Ids of the other stages that have arrays through this one's file: it cannot go before them. Reads every manifest.
 std::set<std::string> dependents_of(const Store& store, const std::string& id);
+
+/// These stages and the files that hold their arrays, and those that hold arrays of such a file, which must verify as well.
+std::set<std::string> with_holders(const Store& store, const std::set<std::string>& stages);
 
 /// All stages that any ref or mid-stage checkpoint needs: them, their ancestors, and the files that hold their arrays.
 /// With `undo`, also those the log of refs remembers. Throws when a needed file cannot be read.

@@ -8,6 +8,7 @@
 #include "framework/base/json.h"
 #include "framework/store/clock.h"
 #include "framework/store/digest.h"
+#include "framework/store/line_log.h"
 
 namespace retain::framework {
 namespace {
@@ -43,12 +44,9 @@ std::string read_target(const Store& store, RefKind kind, const std::string& nam
        "the log's last value is " + last_logged(store, kind, name) + "; write it back with `retain store rollback`"});
 }
 
-/// A line of the log: digest of the JSON text, a space, the text.
-std::optional<RefMove> parse_line(const std::string& line) {
-  if (line.size() < 34 || line.substr(0, 32) != to_hex(digest_of(std::string_view(line).substr(33))))
-    return std::nullopt;
+std::optional<RefMove> parse_move(const std::string& logged) {
   try {
-    const json::value value = parse_json(line.substr(33), "the log of refs", ErrorKind::store_invalid);
+    const json::value value = parse_json(logged, "the log of refs", ErrorKind::store_invalid);
     const auto text = [&](const char* key) { return std::string(value.at(key).as_string()); };
     return RefMove{text("time"), text("kind") == "tag" ? RefKind::tag : RefKind::branch,
                    text("name"), text("from"),
@@ -58,7 +56,7 @@ std::optional<RefMove> parse_line(const std::string& line) {
   }
 }
 
-std::string to_line(const RefMove& move) {
+void append(const Store& store, const RefMove& move) {
   json::object object;
   object["time"] = move.time;
   object["kind"] = name_of(move.kind);
@@ -66,22 +64,7 @@ std::string to_line(const RefMove& move) {
   object["from"] = move.from;
   object["to"] = move.to;
   object["why"] = move.why;
-  const std::string text = json::serialize(object);
-  return to_hex(digest_of(std::string_view(text))) + " " + text + "\n";
-}
-
-/// Appends behind the last whole line: what a stop tore off is overwritten.
-void append(const Store& store, const RefMove& move) {
-  const bool fresh = !std::filesystem::exists(log_path(store));
-  File file(store.operations(), log_path(store), O_RDWR | O_CREAT);
-  std::string text(file.bytes(), '\0');
-  file.read(std::as_writable_bytes(std::span(text)), 0);
-  const std::uint64_t whole = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;
-  if (whole < text.size()) file.resize(whole);
-  file.write(as_bytes(to_line(move)), whole);
-  file.sync();
-  file.close();
-  if (fresh) store.operations().sync_directory(store.root() / "log");
+  append_to_line_log(store, log_path(store), {json::serialize(object)});
 }
 
 bool exists(const Store& store, RefKind kind, const std::string& name) {
@@ -108,12 +91,8 @@ std::optional<Ref> find_ref(const Store& store, const std::string& name) {
 
 std::vector<RefMove> ref_moves(const Store& store, std::size_t* damaged) {
   std::vector<RefMove> moves;
-  if (damaged) *damaged = 0;
-  if (!std::filesystem::exists(log_path(store))) return moves;
-  const std::string text = read_file(log_path(store));
-  std::size_t begin = 0;
-  for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    if (auto move = parse_line(text.substr(begin, end - begin)))
+  for (const std::string& text : read_line_log(log_path(store), damaged)) {
+    if (auto move = parse_move(text))
       moves.push_back(std::move(*move));
     else if (damaged)
       ++*damaged;

@@ -8,22 +8,9 @@
 #include "framework/store/history.h"
 #include "framework/store/progress.h"
 #include "framework/store/refs.h"
-#include "framework/store/stage_reader.h"
 
 namespace retain::framework {
 namespace {
-
-/// A branch's stages by first parents, newest first, down to the base or to one whose file is gone.
-std::vector<std::string> line_of(const Store& store, std::string id) {
-  std::vector<std::string> line;
-  while (store.has_stage(id)) {
-    line.push_back(id);
-    const auto file = open_stage_file(store, id);
-    if (file->manifest().parents.empty()) break;
-    id = file->manifest().parents.front();
-  }
-  return line;
-}
 
 /// Stage id → score, from the study that `retain run` keeps beside the store.
 std::map<std::string, double> scores_of(const Store& store, const std::string& measure) {
@@ -56,12 +43,14 @@ std::map<std::string, double> scores_of(const Store& store, const std::string& m
   return scores;
 }
 
-void keep_of_line(const std::vector<std::string>& line, const RetentionRules& rules, const std::map<std::string, double>& scores,
-                  std::set<std::string>& kept) {
+/// `line`: first parents, newest first. What is gone from it keeps its place, so that the same rules always keep the same stages.
+void keep_of_line(const Store& store, const std::vector<std::string>& line, const RetentionRules& rules,
+                  const std::map<std::string, double>& scores, std::set<std::string>& kept) {
   const auto count = static_cast<std::int64_t>(line.size());
   const std::string* best = nullptr;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::string& id = line[static_cast<std::size_t>(i)];
+    if (!store.has_stage(id)) continue;
     const bool is_end = i == 0 || i == count - 1;
     const bool nth = rules.every > 0 && (count - 1 - i) % rules.every == 0;
     if (is_end || i < rules.last || nth) kept.insert(id);
@@ -78,7 +67,7 @@ std::set<std::string> retained(const Store& store, const RetentionRules& rules) 
   std::set<std::string> kept;
   for (const Ref& ref : refs_of(store)) {
     kept.insert(ref.stage);
-    if (ref.kind == RefKind::branch) keep_of_line(line_of(store, ref.stage), rules, scores, kept);
+    if (ref.kind == RefKind::branch) keep_of_line(store, first_parents(store, ref.stage), rules, scores, kept);
   }
   for (const std::string& run : progress_runs(store))
     for (const std::int64_t step : progress_steps(store, run)) {
@@ -86,10 +75,7 @@ std::set<std::string> retained(const Store& store, const RetentionRules& rules) 
       for (const std::string& parent : file->manifest().parents)
         if (store.has_stage(parent)) kept.insert(parent);
     }
-  std::set<std::string> holders;
-  for (const std::string& id : kept) holders.merge(holders_of(store, id));
-  kept.merge(holders);
-  return kept;
+  return with_holders(store, kept);
 }
 
 }  // namespace retain::framework

@@ -9,7 +9,8 @@
 
 namespace retain::framework {
 
-/// Rules over a branch's line of first parents, its newest stage first. A stage stays where any rule keeps it; without rules all
+/// Rules over a branch's line of first parents, its newest stage first; stages that gc removed from it earlier keep their places
+/// in the line, so the same rules again keep the same. A stage stays where any rule keeps it; without rules all
 /// stay. Branch heads, stages without parents (base models), tagged ones and those of mid-stage checkpoints always stay, and so
 /// does a file that holds tensors of a stage that stays.
 struct RetentionRules {

@@ -9,8 +9,8 @@
 #include <limits>
 
 #include "framework/base/json.h"
+#include "framework/store/history.h"
 #include "framework/store/refs.h"
-#include "framework/store/stage_file.h"
 
 namespace retain::framework {
 namespace {
@@ -132,15 +132,20 @@ std::string Store::resolve(const std::string& words) const {
     throw Error(ErrorKind::store_unknown_stage,
                 {root_.string() + " has no stage \"" + name + "\"", "a branch, a tag or a stage id", named(*this),
                  "`retain store log` lists all stages"});
+  const ParentsOfStages pruned = generations > 0 ? pruned_stages(*this) : ParentsOfStages();
   for (int i = 0; i < generations; ++i) {
-    const StageFile file(*operations_, stage_path(id));
-    if (file.manifest().parents.empty())
+    const auto parents = parents_of(*this, pruned, id);
+    if (!parents)
+      throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" goes back beyond a stage that is gone", "the file or a note of stage " + id, {}, {}});
+    if (parents->empty())
       throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" goes back before the first stage",
                                                    {},
                                                    std::to_string(i) + " ancestors of \"" + name + "\"",
                                                    {}});
-    id = file.manifest().parents.front();
+    id = parents->front();
   }
+  if (generations > 0 && !has_stage(id))
+    throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" is no longer in the store", {}, "stage " + id + ", which gc removed", "name another stage"});
   return id;
 }
 

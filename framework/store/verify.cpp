@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "framework/store/progress.h"
+#include "framework/store/pruned.h"
 #include "framework/store/refs.h"
 #include "framework/store/results.h"
 #include "framework/store/stage_reader.h"
@@ -42,6 +43,8 @@ void check_refs(VerifyReport& report, const Store& store) {
   std::vector<RefMove> moves;
   check(report, "log/refs.jsonl", [&] { moves = ref_moves(store, &damaged); });
   if (damaged > 0) report.problems.push_back("log/refs.jsonl has " + std::to_string(damaged) + " damaged lines");
+  check(report, "log/pruned.jsonl", [&] { pruned_stages(store, &damaged); });
+  if (damaged > 0) report.problems.push_back("log/pruned.jsonl has " + std::to_string(damaged) + " damaged lines");
   check(report, "refs", [&] {
     for (const Ref& ref : refs_of(store)) {
       if (!store.has_stage(ref.stage))

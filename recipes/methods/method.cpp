@@ -50,6 +50,8 @@ std::int64_t Method::bytes_beside(std::int64_t /*trained_bytes*/) const { return
 
 std::string Method::settle(parallel::ShardedStore& /*store*/, const parallel::Mesh& /*mesh*/, const TaughtStage& stage) const { return stage.taught; }
 
+std::string Method::settled_key(parallel::ShardedStore& /*store*/, const TaughtStage& /*stage*/) const { return {}; }
+
 std::vector<Selected> select(const ParameterTable& table, const std::vector<TrainableGroup>& groups, const Method* method) {
   return method ? method->select(table) : select(table, groups);
 }

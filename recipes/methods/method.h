@@ -119,8 +119,12 @@ class Method {
   /// Bytes a rank holds beside the parameters, given those of what it trains.
   virtual std::int64_t bytes_beside(std::int64_t trained_bytes) const;
 
-  /// Collective over the mesh: the stage that the branch goes on from and that is measured; memoised in the store.
+  /// Collective over the mesh: the stage that the branch goes on from and that is measured; memoised in the store under
+  /// settled_key().
   virtual std::string settle(parallel::ShardedStore& store, const parallel::Mesh& mesh, const TaughtStage& stage) const;
+
+  /// Collective: empty where that is the taught stage itself; a method with a settle() of its own says its key here.
+  virtual std::string settled_key(parallel::ShardedStore& store, const TaughtStage& stage) const;
 
   const std::vector<TrainableGroup>& groups() const noexcept { return groups_; }
 

@@ -39,25 +39,35 @@ std::function<double(const std::string&)> blend_weights(const std::vector<std::s
   };
 }
 
-std::string WiseFt::settle(parallel::ShardedStore& store, const parallel::Mesh& mesh, const TaughtStage& stage) const {
-  const std::string anchor = anchor_ == "previous" ? stage.before : anchor_ == "base" ? stage.base : store.resolve(anchor_);
+std::string WiseFt::anchor_of(parallel::ShardedStore& store, const TaughtStage& stage) const {
+  return anchor_ == "previous" ? stage.before : anchor_ == "base" ? stage.base : store.resolve(anchor_);
+}
+
+json::object WiseFt::inputs() const {
   json::array groups;
   for (const BlendGroup& group : blend_groups_)
     groups.push_back(json::object{{"patterns", json::value_from(group.patterns)}, {"alpha", group.alpha}});
-  const json::object inputs{{"operation", "blend"}, {"formula", "x * first parent + (1 - x) * second parent"}, {"x", alpha_},
-                            {"groups", std::move(groups)}};
-  json::object key_inputs = inputs;
-  key_inputs["anchor"] = anchor;
+  return {{"operation", "blend"}, {"formula", "x * first parent + (1 - x) * second parent"}, {"x", alpha_}, {"groups", std::move(groups)}};
+}
+
+std::string WiseFt::settled_key(parallel::ShardedStore& store, const TaughtStage& stage) const {
+  json::object key_inputs = inputs();
+  key_inputs["anchor"] = anchor_of(store, stage);
   key_inputs["taught"] = stage.taught;
-  const std::string key = framework::memo_key("average", key_inputs);
+  return framework::memo_key("average", key_inputs);
+}
+
+std::string WiseFt::settle(parallel::ShardedStore& store, const parallel::Mesh& mesh, const TaughtStage& stage) const {
+  const std::string key = settled_key(store, stage);
   if (const auto known = store.get_stage(key)) return *known;
+  const std::string anchor = anchor_of(store, stage);
   const std::string averaged = parallel::from_first(mesh.world(), [&] {
     const framework::StageReader taught(store.store(), stage.taught);
     std::vector<std::string> tensors;
     for (const framework::TensorInfo& tensor : taught.tensors()) tensors.push_back(tensor.name);
-    return framework::commit_blend(store.store(), store.lock(), anchor, stage.taught, blend_weights(tensors, blend_groups_, alpha_), inputs);
+    return framework::commit_blend(store.store(), store.lock(), anchor, stage.taught, blend_weights(tensors, blend_groups_, alpha_), inputs());
   });
-  store.put_result(key, json::object{{"stage", averaged}});
+  store.put_stage(key, averaged);
   return averaged;
 }
 

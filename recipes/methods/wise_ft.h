@@ -26,8 +26,13 @@ class WiseFt final : public Method {
   std::vector<std::string> stages() const override { return {anchor_}; }
   /// The average as a stage with parents {anchor, taught}; in float32, rounded once; what is equal in both stays as it is.
   std::string settle(parallel::ShardedStore& store, const parallel::Mesh& mesh, const TaughtStage& stage) const override;
+  std::string settled_key(parallel::ShardedStore& store, const TaughtStage& stage) const override;
 
  private:
+  std::string anchor_of(parallel::ShardedStore& store, const TaughtStage& stage) const;
+  /// Of the average, as its stage records them.
+  framework::json::object inputs() const;
+
   double alpha_;
   std::string anchor_;
   std::vector<BlendGroup> blend_groups_;

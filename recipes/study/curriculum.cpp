@@ -62,10 +62,10 @@ struct Curriculum::LoadedTask {
 /// A task as a branch teaches it.
 struct Curriculum::Lesson {
   const PlannedBranch& branch;
+  std::size_t place;                        ///< in the branch's order
   const Recipe& recipe;
   const LoadedTask& task;
   TrainSettings settings;
-  bool first;                               ///< of the branch
   std::vector<const LoadedTask*> replayed;  ///< earlier tasks of the order whose records come in again
 };
 
@@ -116,7 +116,7 @@ std::string Curriculum::import_base() {
     log_.info("importing " + kit_.directory().string() + " into " + experiment_.store.string());
     if (store_->is_author()) stage = write_base(store_->store(), store_->lock(), kit_.directory(), *kit_.open_weights());
     stage = mesh_.world().broadcast_text(stage, 0);
-    store_->put_result(key, json::object{{"stage", stage}});
+    store_->put_stage(key, stage);
   }
   point_branch("base", stage);
   return stage;
@@ -130,9 +130,10 @@ std::unique_ptr<framework::StageReader> Curriculum::open_reference(const Recipe&
 
 void Curriculum::point_branch(const std::string& branch, const std::string& stage, bool goes_on) {
   if (!store_->is_author()) return;
+  if (goes_on && !store_->store().has_stage(stage)) return;
   const auto ref = framework::find_ref(store_->store(), branch);
   if (ref && goes_on) {
-    const std::vector<std::string> passed = framework::ancestry(store_->store(), ref->stage);
+    const std::vector<std::string> passed = framework::lineage(store_->store(), ref->stage);
     if (std::find(passed.begin(), passed.end(), stage) != passed.end()) return;
   }
   if (!ref || ref->stage != stage)
@@ -226,8 +227,7 @@ bool Curriculum::go_through(const PlannedBranch& branch, std::size_t places, Wal
 
 std::optional<Curriculum::Taught> Curriculum::pass(const PlannedBranch& branch, std::size_t place, const std::string& parent) {
   std::optional<Taught> taught = teach(lesson_of(branch, place), parent);
-  if (taught && branch.recipe->method)
-    taught->stage = branch.recipe->method->settle(*store_, mesh_, {store_->resolve("base"), parent, taught->stage});
+  if (taught && branch.recipe->method) taught->stage = settle(branch, place, parent, taught->stage);
   return taught;
 }
 
@@ -239,7 +239,7 @@ std::string Curriculum::key_of(const PlannedBranch& branch, std::size_t place, c
 Curriculum::Lesson Curriculum::lesson_of(const PlannedBranch& branch, std::size_t place) const {
   const std::vector<std::size_t>& order = branch.order->tasks;
   const LoadedTask& task = tasks_.at(order.at(place));
-  Lesson lesson{branch, *branch.recipe, task, branch.settings(task.task), place == 0, {}};
+  Lesson lesson{branch, place, *branch.recipe, task, branch.settings(task.task), {}};
   if (lesson.recipe.method && lesson.recipe.method->replayed() > 0)
     for (std::size_t earlier = 0; earlier < place; ++earlier) lesson.replayed.push_back(&tasks_[order[earlier]]);
   return lesson;
@@ -253,7 +253,7 @@ json::object Curriculum::teach_inputs(const Lesson& lesson, const std::string& p
                       {"pictures", task.records.identity.pictures}, {"settings", json::parse(describe_settings(lesson.settings))},
                       {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
   if (recipe.method)
-    if (json::object method = recipe.method->describe_stage(lesson.first); !method.empty()) inputs["method"] = std::move(method);
+    if (json::object method = recipe.method->describe_stage(lesson.place == 0); !method.empty()) inputs["method"] = std::move(method);
   if (reference) inputs["reference"] = reference->id();
   json::array earlier;
   for (const LoadedTask* other : lesson.replayed)
@@ -314,14 +314,17 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   const std::string key = framework::memo_key("teach", inputs);
   const std::string title = branch + " · " + task.task.name;
   if (committing_ == key) store_->settle();
-  if (const auto known = store_->get_stage(key)) {
-    if (!quiet_) log_.info(title + ": taught before with these inputs, stage " + known->substr(0, 10));
+  std::string reason;
+  if (const auto known = find_taught(lesson.branch, lesson.place, parent, key, &reason)) {
+    if (!quiet_)
+      log_.info(title + ": taught before with these inputs, stage " + known->id.substr(0, 10) + (known->here ? "" : ", which gc removed since"));
     store_->settle();  // an earlier stage of this branch, whose move comes first
     StageInspection::clear(*store_, key);  // a stop may have come between the commit and this
-    return remember(*known, lesson, key);
+    return remember(known->id, lesson, key);
   }
+  if (!reason.empty()) log_.info(title + ": taught again: " + reason);
 
-  models::Lmm& model = model_->begin_teaching(parent, recipe.method, lesson.settings.seed, task.task.name, lesson.first);
+  models::Lmm& model = model_->begin_teaching(parent, recipe.method, lesson.settings.seed, task.task.name, lesson.place == 0);
   const auto before = reference ? std::make_unique<framework::StageReader>(store_->store(), parent) : nullptr;
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
@@ -403,14 +406,15 @@ std::string Curriculum::commit(models::Lmm& model, framework::StageDraft draft, 
     for (const Selected& parameter : select(model.table(), recipe.groups)) changed.insert(parameter.name);
   const auto arrays = parallel::arrays_of(model.table(), model.parameters(), [&](const std::string& name) { return changed.contains(name); });
   committing_ = key;
+  const bool again = store_->made_stage(key).has_value();  // its branch has been there: run() decides whether it moves
   const std::string message = lesson.branch.name + " learned " + task;
-  const std::string stage = store_->commit(std::move(draft), arrays, lesson.branch.name, message, [this, key](const std::string& written) {
-    store_->put_result(key, json::object{{"stage", written}});
+  const std::string stage = store_->commit(std::move(draft), arrays, again ? "" : lesson.branch.name, message, [this, key](const std::string& written) {
+    store_->put_stage(key, written);
     StageInspection::clear(*store_, key);
     committing_.clear();
   });
   model_->becomes(stage);
-  if (recipe.method) store_->settle();  // a method may read what was written
+  if (recipe.method || again) store_->settle();  // a method may read what was written; a branch can go to what is there
   if (recipe.method && !recipe.method->keeps_own_parameters()) model_->release();
   return stage;
 }

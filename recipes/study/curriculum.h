@@ -62,12 +62,24 @@ class Curriculum {
   framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading);
   std::string key_of(const PlannedBranch& branch, std::size_t place, const std::string& parent);
 
+  /// The stage that the key's teaching made, as this branch is to see it: also one that gc removed, for as long as its weights are
+  /// needed for nothing; else what taught it again. nullopt: it is to be taught; `reason` then says why again.
+  std::optional<framework::MadeStage> find_taught(const PlannedBranch& branch, std::size_t place, const std::string& parent,
+                                                  const std::string& key, std::string* reason = nullptr);
+  /// What anybody on this branch needs the weights for of what was taught at `place`; empty: for nothing, since what comes of it
+  /// is measured, and the branch goes on with stages that are there.
+  std::string needed_for(const PlannedBranch& branch, std::size_t place, std::string parent, framework::MadeStage taught);
+  /// What the recipe's method makes of a taught stage, if it has.
+  std::optional<framework::MadeStage> find_settled(const PlannedBranch& branch, const std::string& parent, const framework::MadeStage& taught);
+  /// The same, made where it is not there and needed.
+  std::string settle(const PlannedBranch& branch, std::size_t place, const std::string& parent, const std::string& taught);
+
   /// Several groups share the stages out among themselves. False when one was asked to stop.
   bool teach_side_by_side();
-  bool teach_shared(SharedWork& work, std::size_t index, const StudyStage& stage);
+  bool teach_shared(SharedWork& work, std::size_t index, const std::vector<const PlannedBranch*>& through);
   /// The kept stages of the branch before `place`, in order; the base first.
   std::vector<std::string> stages_before(const PlannedBranch& branch, std::size_t place);
-  void await_kept(const std::string& key);
+  void await_kept(const PlannedBranch& branch, std::size_t place, const std::string& parent);
   /// The study as far as all groups together have measured it.
   void show_measured(SharedWork& work, const std::vector<PlannedBranch>& branches, const StudyTree& tree);
   bool stop_requested() const { return work_ ? work_->stop_requested() : stop_.load(); }
@@ -89,7 +101,7 @@ class Curriculum {
   void plan_memory();
   void announce(const Lesson& lesson, const parallel::ParameterTable& table, const std::vector<Selected>& selected);
   std::string commit(models::Lmm& model, framework::StageDraft draft, const std::string& key, const Lesson& lesson);
-  /// Moves the branch to the stage; where it `goes_on` from there, only unless it has been there.
+  /// Moves the branch to the stage; where it `goes_on` from there, only unless it has been there, or gc removed the stage.
   void point_branch(const std::string& branch, const std::string& stage, bool goes_on = false);
   void keep_study();
 

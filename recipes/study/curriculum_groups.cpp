@@ -14,6 +14,14 @@ namespace {
 constexpr std::chrono::minutes kLatest{2};
 constexpr std::chrono::milliseconds kRest{200};
 
+/// The branches that share a stage of the study.
+std::vector<const PlannedBranch*> branches_through(std::size_t stage, const std::vector<PlannedBranch>& branches, const StudyTree& tree) {
+  std::vector<const PlannedBranch*> through;
+  for (std::size_t i = 0; i < branches.size(); ++i)
+    if (std::find(tree.paths[i].begin(), tree.paths[i].end(), stage) != tree.paths[i].end()) through.push_back(&branches[i]);
+  return through;
+}
+
 }  // namespace
 
 bool Curriculum::teach_side_by_side() {
@@ -27,7 +35,7 @@ bool Curriculum::teach_side_by_side() {
       work.done("base");
     }
     while (const auto next = work.next())  // after a stop there is none
-      if (teach_shared(work, *next, tree.stages[*next])) show_measured(work, branches, tree);
+      if (teach_shared(work, *next, branches_through(*next, branches, tree))) show_measured(work, branches, tree);
   } catch (const Stopped&) {
     work.next();  // tells the other groups
   }
@@ -40,13 +48,25 @@ bool Curriculum::teach_side_by_side() {
   return std::find(measured.begin(), measured.end(), false) == measured.end();
 }
 
-/// False when it was asked to stop.
-bool Curriculum::teach_shared(SharedWork& work, std::size_t index, const StudyStage& stage) {
-  const PlannedBranch& branch = *stage.branch;
-  const std::size_t place = stage.place;
-  const std::vector<std::string> before = stages_before(branch, place);
-  const std::string key = key_of(branch, place, before.back());
-  if (!store_->get_stage(key) && !work.may_do(key)) {
+/// False when it was asked to stop. Where gc removed the stage, one of the branches through it may need its weights: for that it is
+/// taught again, so that the stages that follow find it.
+bool Curriculum::teach_shared(SharedWork& work, std::size_t index, const std::vector<const PlannedBranch*>& through) {
+  const std::size_t place = work.stage(index).place;
+  std::vector<std::string> before;
+  std::string key;
+  std::size_t at = 0;
+  const auto is_there = [&] {
+    before = stages_before(*through[at], place);
+    key = key_of(*through[at], place, before.back());
+    return find_taught(*through[at], place, before.back(), key).has_value();
+  };
+  bool there = is_there();
+  while (there && at + 1 < through.size() && !store_->get_stage(key)) {
+    ++at;
+    there = is_there();
+  }
+  const PlannedBranch& branch = *through[at];
+  if (!there && !work.may_do(key)) {
     work.defer(index, key);
     return true;
   }
@@ -57,7 +77,7 @@ bool Curriculum::teach_shared(SharedWork& work, std::size_t index, const StudySt
   const auto publish = [&] {
     store_->settle();
     point_branch(branch.name, taught->stage, place + 1 < branch.order->tasks.size());
-    work.done(key);
+    if (!there) work.done(key);
     work.taught(index);
   };
   const bool writing = store_->is_writing(taught->stage);  // measured meanwhile
@@ -73,16 +93,17 @@ std::vector<std::string> Curriculum::stages_before(const PlannedBranch& branch, 
   quiet_ = true;
   std::vector<std::string> before{store_->resolve("base")};
   while (before.size() <= place) {
-    await_kept(key_of(branch, before.size() - 1, before.back()));
+    await_kept(branch, before.size() - 1, before.back());
     before.push_back(pass(branch, before.size() - 1, before.back())->stage);
   }
   return before;
 }
 
 /// What a rank on another host wrote may be seen a while later (NFS keeps names for up to a minute).
-void Curriculum::await_kept(const std::string& key) {
+void Curriculum::await_kept(const PlannedBranch& branch, std::size_t place, const std::string& parent) {
+  const std::string key = key_of(branch, place, parent);
   const auto end = std::chrono::steady_clock::now() + kLatest;
-  while (!store_->get_stage(key)) {
+  while (!find_taught(branch, place, parent, key)) {
     if (std::chrono::steady_clock::now() > end)
       throw framework::Error(framework::ErrorKind::store_unknown_stage,
                              {"a stage that another group taught is not in the store", "result " + key, "none for two minutes",

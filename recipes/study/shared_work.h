@@ -22,6 +22,8 @@ class SharedWork {
   SharedWork(std::vector<StudyStage> stages, const framework::StoreLock* lock, parallel::Communicator& group, int index, int count,
              const std::atomic<bool>& stop);
 
+  const StudyStage& stage(std::size_t index) const { return stages_.at(index); }
+
   /// The next stage for this group, waiting for others where all that is left depends on theirs: one that follows what it taught
   /// last if it can, else one that most stages follow. Empty: nothing is left to begin, or somebody asked to stop.
   std::optional<std::size_t> next();

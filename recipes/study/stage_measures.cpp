@@ -23,6 +23,13 @@ std::optional<Evaluation> find_answers(parallel::ShardedStore& store, const std:
   return evaluation_from_json(*known, "result " + key);
 }
 
+/// Names a stage's weights, as they are read, in the memo keys of probes.
+json::object probe_inputs(const std::string& stage, const std::string& reading) {
+  json::object inputs{{"stage", stage}};
+  if (!reading.empty()) inputs["reading"] = reading;
+  return inputs;
+}
+
 }  // namespace
 
 StageMeasures::StageMeasures(const Experiment& experiment, const ModelKit& kit, PictureDigests& pictures)
@@ -51,17 +58,22 @@ framework::StudyPoint StageMeasures::measure(const std::string& stage, const std
   return point;
 }
 
+StageMeasures::EvaluationKeys StageMeasures::keys_of(const std::string& stage, const std::string& reading, const Questions& asked) const {
+  const Benchmark& benchmark = asked.benchmark;
+  json::object inputs{{"stage", stage}, {"data", asked.identity.records}, {"pictures", asked.identity.pictures},
+                      {"limit", benchmark.limit}, {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
+                      {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  if (!reading.empty()) inputs["reading"] = reading;
+  std::string answered = framework::memo_key("answered", inputs);  // names the evaluation that asked the model
+  inputs["metric"] = benchmark.scoring.metric;
+  inputs["average"] = framework::name_of(benchmark.scoring.average);
+  return {std::move(answered), framework::memo_key("evaluate", inputs)};
+}
+
 double StageMeasures::evaluate_stage(const Measured& measured, const Questions& asked) const {
   const Benchmark& benchmark = asked.benchmark;
   parallel::ShardedStore& store = measured.store;
-  json::object inputs{{"stage", measured.stage}, {"data", asked.identity.records}, {"pictures", asked.identity.pictures},
-                      {"limit", benchmark.limit}, {"max_new_tokens", benchmark.max_new_tokens}, {"mode", name_of(experiment_.mode)},
-                      {"dtype", std::string(framework::name_of(experiment_.dtype))}};
-  if (!measured.reading.empty()) inputs["reading"] = measured.reading;
-  const std::string answered = framework::memo_key("answered", inputs);  // names the evaluation that asked the model
-  inputs["metric"] = benchmark.scoring.metric;
-  inputs["average"] = framework::name_of(benchmark.scoring.average);
-  const std::string key = framework::memo_key("evaluate", inputs);
+  const auto [answered, key] = keys_of(measured.stage, measured.reading, asked);
   if (const auto known = store.get_result(key)) return known->at("score").to_number<double>();
   const std::optional<Evaluation> earlier = find_answers(store, answered);
   Evaluation evaluation;
@@ -109,9 +121,18 @@ double StageMeasures::panel(const std::string& name, std::int64_t limit, const j
   return store.get_result(key)->at("score").to_number<double>();
 }
 
+bool StageMeasures::are_kept(const std::string& stage, const std::string& reading, parallel::ShardedStore& store) const {
+  for (const Questions& asked : benchmarks_) {
+    const EvaluationKeys keys = keys_of(stage, reading, asked);
+    if (!store.get_result(keys.scored) && !find_answers(store, keys.answered)) return false;
+  }
+  for (std::size_t i = 0; i < probes_.size(); ++i)
+    if (!probes_.find(i, probe_inputs(stage, reading), store)) return false;
+  return true;
+}
+
 void StageMeasures::probe_stage(const Measured& measured, framework::StudyPoint& point) const {
-  json::object inputs{{"stage", measured.stage}};
-  if (!measured.reading.empty()) inputs["reading"] = measured.reading;
+  const json::object inputs = probe_inputs(measured.stage, measured.reading);
   const auto model = [&]() -> models::Lmm& {
     measured.heed();
     return measured.model.use(measured.stage, measured.reading);

@@ -37,6 +37,8 @@ class StageMeasures {
   /// `heed` is called on all ranks before every piece of that work; what it throws there on all alike ends it, the figures so far kept.
   framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading, StageModel& model,
                                 parallel::ShardedStore& store, const std::function<void()>& heed) const;
+  /// Collective: whether measure() would find every figure, without the model.
+  bool are_kept(const std::string& stage, const std::string& reading, parallel::ShardedStore& store) const;
 
  private:
   struct Questions {
@@ -53,6 +55,12 @@ class StageMeasures {
     const std::function<void()>& heed;
   };
 
+  /// Memo keys of an evaluation: by whatever metric, and by the benchmark's.
+  struct EvaluationKeys {
+    std::string answered;
+    std::string scored;
+  };
+  EvaluationKeys keys_of(const std::string& stage, const std::string& reading, const Questions& asked) const;
   double evaluate_stage(const Measured& measured, const Questions& questions) const;
   const Questions& questions_of(const std::string& benchmark) const;
   void probe_stage(const Measured& measured, framework::StudyPoint& point) const;

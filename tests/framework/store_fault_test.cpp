@@ -160,7 +160,7 @@ TEST_P(StoreFaultTest, EveryChangeFails) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Scenarios, StoreFaultTest, ::testing::Range<std::size_t>(0, 6),
+INSTANTIATE_TEST_SUITE_P(Scenarios, StoreFaultTest, ::testing::Range<std::size_t>(0, scenarios().size()),
                          [](const auto& info) { return scenarios()[info.param].first; });
 
 TEST(StoreCreation, AStopAtAnyChangeLeavesSomethingThatCanBeCreated) {

@@ -73,8 +73,24 @@ inline const std::vector<std::pair<std::string, Scenario>>& scenarios() {
        [](const Store& store, const StoreLock& lock) {
          put_result(store, lock, "score", {{"value", 1}});
        }},
+      {"thin",
+       [](const Store& store, const StoreLock& lock) {
+         collect_garbage(store, lock, {.dry_run = false, .keep_undo = true, .rules = {.last = 1}});
+       }},
   };
   return list;
+}
+
+/// Two stages no ref leads to, one of which holds what the other links to and comes before it by its id.
+inline void commit_strays(const Store& store, const StoreLock& lock, const std::string& parent) {
+  const std::string lender = tuned(77).commit(store, lock, {parent}, {{"stray", true}});
+  Model bias;
+  bias.add(kBias, DType::float32, {7}, 78);
+  for (int attempt = 0;; ++attempt) {
+    const std::string borrower = bias.commit(store, lock, {lender}, {{"attempt", attempt}});
+    if (lender < borrower) return;
+    std::filesystem::remove(store.stage_path(borrower));
+  }
 }
 
 inline void prepare(const std::filesystem::path& root) {
@@ -82,7 +98,9 @@ inline void prepare(const std::filesystem::path& root) {
   const StoreLock lock(store, "prepare");
   const std::string first = base().commit(store, lock, {});
   const std::string second = tuned(10).commit(store, lock, {first}, {{"step", 1}});
-  tuned(77).commit(store, lock, {first}, {{"stray", true}});
+  commit_strays(store, lock, first);
+  const std::string passed = tuned(30).commit(store, lock, {first}, {{"step", 1}});
+  move_ref(store, lock, RefKind::branch, "long", tuned(31).commit(store, lock, {passed}, {{"step", 2}}), "prepare");
   move_ref(store, lock, RefKind::branch, "main", second, "prepare");
   move_ref(store, lock, RefKind::tag, "start", second, "prepare");
   put_checkpoint(store, lock, 0);

@@ -7,6 +7,8 @@
 #include "framework/store/history.h"
 #include "framework/store/progress.h"
 #include "framework/store/repair.h"
+#include "framework/store/results.h"
+#include "framework/store/stage_memo.h"
 #include "framework/store/verify.h"
 #include "tests/framework/store_support.h"
 
@@ -48,10 +50,16 @@ struct UpkeepTest : ::testing::Test {
     file.put(static_cast<char>(last ^ 1));
   }
 
+  /// What the rules leave, which they and a gc without rules then leave for good.
   std::vector<std::string> left(const RetentionRules& rules) {
     collect_garbage(store, lock, {false, true, rules});
     EXPECT_TRUE(verify(store).clean());
-    return store.stage_ids();
+    const std::vector<std::string> first = store.stage_ids();
+    for (const RetentionRules& again : {rules, RetentionRules{}}) {
+      collect_garbage(store, lock, {.dry_run = false, .keep_undo = false, .rules = again});
+      EXPECT_EQ(store.stage_ids(), first) << "collected again";
+    }
+    return first;
   }
   std::vector<std::string> sorted(std::vector<std::string> ids) const {
     ids.push_back(base);
@@ -89,6 +97,58 @@ TEST_F(UpkeepTest, RulesKeepTheNewestAndEachNth) {
 TEST_F(UpkeepTest, RulesAddUp) {
   move_ref(store, lock, RefKind::tag, "paper", stages[0], "test");
   EXPECT_EQ(left({.last = 1, .every = 3}), sorted({stages[0], stages[2], stages[5]}));
+}
+
+TEST_F(UpkeepTest, LinesGoOnBeyondWhatIsGone) {
+  collect_garbage(store, lock, {false, true, {.last = 1, .every = 3}});
+  const std::vector<std::string> here{stages[5], stages[2], base};
+  EXPECT_EQ(ancestry(store, stages[5]), here);
+  EXPECT_EQ(lineage(store, stages[5]).size(), 7U);
+  EXPECT_EQ(store.resolve("main~3"), stages[2]);
+  EXPECT_EQ(kind_of([&] { store.resolve("main~1"); }), ErrorKind::store_unknown_stage);
+  EXPECT_EQ(ancestry(copy_of_store(), stages[5]), here) << "a copy knows what went";
+  Model change;
+  change.add(kBias, DType::float32, {7}, 107);
+  const std::string seventh = change.commit(store, lock, {stages[5]}, {{"step", 7}});
+  move_ref(store, lock, RefKind::branch, "main", seventh, "test");
+  EXPECT_EQ(left({.last = 1, .every = 3}), sorted({stages[2], stages[5], seventh})) << "counted from the base as before";
+}
+
+TEST_F(UpkeepTest, AMemoRemembersWhatIsGoneAndWhatWasMadeInItsStead) {
+  const auto stray = [&](std::int64_t number) { return base_model().commit(store, lock, {base}, {{"stray", number}}); };
+  const auto thin_out = [&] { collect_garbage(store, lock, {false, true, {.last = 1}}); };
+  put_made_stage(store, lock, "third", stages[2]);
+  put_made_stage(store, lock, "stray", stray(1));
+  EXPECT_EQ(kept_stage(store, "third"), stages[2]);
+  EXPECT_EQ(kind_of([&] { put_made_stage(store, lock, "stray", stages[1]); }), ErrorKind::store_invalid);
+  thin_out();
+  EXPECT_FALSE(made_stage(store, "stray")) << "nothing that stays comes from it";
+  put_made_stage(store, lock, "stray", stages[5]);
+  EXPECT_EQ(kept_stage(store, "stray"), stages[5]);
+  for (std::int64_t again = 2; again < 4; ++again) {  // what is made again may be collected again
+    EXPECT_EQ(kept_stage(store, "third"), std::nullopt);
+    const std::string instead = stray(again);
+    put_made_stage(store, lock, "third", instead);
+    EXPECT_EQ(kept_stage(store, "third"), instead);
+    EXPECT_EQ(made_stage(store, "third")->id, stages[2]) << "what follows was made from the first";
+    EXPECT_FALSE(made_stage(store, "third")->here);
+    thin_out();
+  }
+}
+
+TEST_F(UpkeepTest, ADamagedNoteStopsGc) {
+  collect_garbage(store, lock, {false, true, {.last = 1, .every = 3}});
+  const fs::path notes = store.root() / "log" / "pruned.jsonl";
+  const std::string text = read_file(notes);
+  std::ofstream(notes, std::ios::app) << "0123456789 {\"id\":";  // torn: a stop came before anything was removed
+  EXPECT_TRUE(verify(store).clean());
+  EXPECT_TRUE(collect_garbage(store, lock, {false, true, {.last = 1, .every = 3}}).stages.empty());
+  for (const std::string& bad : {std::string(text).replace(40, 1, "?"), text + to_hex(digest_of(std::string_view("{}"))) + " {}\n"}) {
+    std::ofstream(notes) << bad;
+    EXPECT_FALSE(verify(store).clean());
+    EXPECT_EQ(kind_of([&] { collect_garbage(store, lock, {false, true, {.last = 1}}); }), ErrorKind::store_invalid);
+    EXPECT_TRUE(store.has_stage(stages[2]));
+  }
 }
 
 TEST_F(UpkeepTest, TheBestByABenchmarkStays) {
@@ -167,6 +227,24 @@ TEST_F(SharingTest, WhatAStageHoldsAlreadyIsLinkedAndKept) {
   collect_garbage(store, lock, {false, false});
   EXPECT_TRUE(store.has_stage(first)) << "it holds what the other branch needs";
   EXPECT_EQ(StageReader(store, second).read_all(kBias.substr(8)), change.bytes.at(kBias));
+  EXPECT_TRUE(verify(store).clean());
+}
+
+TEST_F(SharingTest, WhatAHolderNeedsStays) {
+  const std::string norm = "tensors/language.norm.weight";
+  Model lent, bias;
+  lent.add(norm, DType::float32, {}, 9);
+  bias.add(kBias, DType::float32, {7}, 10);
+  change.bytes.at(kBias) = bias.bytes.at(kBias);
+  const std::string lender = lent.commit(store, lock, {base}, {{"recipe", "lender"}});
+  const std::string holding = bias.commit(store, lock, {lender}, {{"recipe", "holding"}});
+  move_ref(store, lock, RefKind::branch, "a", holding, "test");
+  const std::string borrower = commit_sharing(store, lock, change, {base}, {{"recipe", "borrower"}});
+  ASSERT_EQ(holder(borrower, kBias), holding);
+  ASSERT_EQ(holder(holding, norm), lender);
+  move_ref(store, lock, RefKind::branch, "b", borrower, "test");
+  remove_ref(store, lock, RefKind::branch, "a", "test");
+  collect_garbage(store, lock, {false, false});
   EXPECT_TRUE(verify(store).clean());
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kill campaign: SIGKILL strikes a random rank of `retain run` (while it teaches, commits or evaluates), or `retain store`
-rollback, blend or gc, at random points. After every kill the store must verify clean and hold all it had; in the end the same
+rollback, blend, merge or gc with and without retention rules, at random points. After every kill the store must verify clean and hold all it had; in the end the same
 stages and results must be there as without any kill. recovery.py RETAIN KILLS SEED [RANKS]
 """
 import collections
@@ -21,7 +21,12 @@ import harness
 RETAIN, KILLS, SEED = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 RANKS = int(sys.argv[4]) if len(sys.argv) > 4 else 2
 RECIPES = ("sa_proj", "full")
-COMMANDS = {"blend": ["sa_proj", "full", "--alpha", "0.5", "--branch", "mixed"], "rollback": ["full"], "gc": ["--forget"]}
+COMMANDS = {"blend": ["blend", "STORE", "sa_proj", "full", "--alpha", "0.5", "--branch", "mixed"],
+            "merge": ["merge", "STORE", "base", "sa_proj", "full", "--branch", "merged"],
+            "rollback": ["rollback", "STORE", "full", "base"],  # the stage before may be one that gc thinned out
+            "thin": ["gc", "STORE", "--keep-last", "1"],
+            "gc": ["gc", "STORE", "--forget"]}
+LAST = ("blend", "merge", "thin", "gc")  # after which all is as it is without kills
 
 
 def write_experiment(folder, store):
@@ -75,7 +80,7 @@ class Target:
                                           f"store.asynchronous={'true' if asynchronous else 'false'}"]
 
     def command(self, name):
-        return [RETAIN, "-q", "store", name, str(self.path), *COMMANDS[name]]
+        return [RETAIN, "-q", "store", *(str(self.path) if word == "STORE" else word for word in COMMANDS[name])]
 
     def heads(self):
         """What the branches name."""
@@ -84,7 +89,7 @@ class Target:
     def changes(self):
         """Something that differs whenever the store has been changed."""
         marks = []
-        for part in ("stages", "temporary", "refs/heads", "log/refs.jsonl", "results", "progress"):
+        for part in ("stages", "temporary", "refs/heads", "log/refs.jsonl", "log/pruned.jsonl", "results", "progress"):
             try:
                 found = os.stat(self.path / part)
                 marks.append((found.st_mtime_ns, found.st_size))
@@ -147,7 +152,7 @@ class Campaign:
     def undisturbed(self, folder):
         """Everything once without a kill: the expected outcome, and how long each command takes."""
         target = Target(folder, "undisturbed")
-        for name, arguments in [("run", target.run())] + [(n, target.command(n)) for n in ("blend", "gc")]:
+        for name, arguments in [("run", target.run())] + [(n, target.command(n)) for n in LAST]:
             start = time.monotonic()
             done = subprocess.run(arguments, env=harness.ENVIRONMENT, capture_output=True, text=True)
             self.durations[name] = time.monotonic() - start
@@ -196,7 +201,7 @@ class Campaign:
         self.verify(where)
         for branch, stage in heads.items():
             self.report.check((target.path / "stages" / f"{stage}.h5").exists(), f"{where}: the stage of branch {branch} is gone")
-        return process.returncode != 0
+        return process.returncode != 0 if name == "run" else process.returncode == -signal.SIGKILL
 
     def verify(self, where):
         if (self.target.path / "store.json").exists():
@@ -204,8 +209,10 @@ class Campaign:
             self.report.check(done.returncode == 0, f"{where}: verify says {done.stdout}{done.stderr}")
 
     def choose(self):
-        complete = all(name in self.target.heads() for name in RECIPES)
-        return self.rng.choice(["run", "run", "run", *COMMANDS]) if complete else "run"
+        """Runs until all branches are there; then as often the command that was killed least."""
+        if not all(name in self.target.heads() for name in RECIPES) or self.rng.random() < 0.5:
+            return "run"
+        return min(COMMANDS, key=lambda name: (self.kills[name], self.rng.random()))
 
     def fight(self):
         for _ in range(50 * KILLS):
@@ -222,7 +229,7 @@ class Campaign:
         self.report.check(False, f"only {self.kills.total()} of {KILLS} kills struck")
 
     def finish(self, expected):
-        for arguments in [self.target.run()] + [self.target.command(name) for name in ("blend", "gc")]:
+        for arguments in [self.target.run()] + [self.target.command(name) for name in LAST]:
             done = subprocess.run(arguments, env=harness.ENVIRONMENT, capture_output=True, text=True)
             self.report.check(done.returncode == 0, done.stderr)
         self.verify("at the end")

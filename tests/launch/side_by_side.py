@@ -2,8 +2,9 @@
 """A study over the tiny world, its branches taught side by side by groups of ranks and one after another: side_by_side.py RETAIN
 MAKE_WORLD.
 
-Either way gives the same stages, results, branches and log; a kill in the middle costs nothing that was committed; a stop of one rank
-saves all groups; a rank that hangs is named with its group. The study: 7 recipes x 3 orders x 2 seeds.
+Either way gives the same stages, results, branches and log; what gc thins out is not taught again; a kill in the middle costs
+nothing that was committed; a stop of one rank saves all groups; a rank that hangs is named with its group. The study: 7 recipes x
+3 orders x 2 seeds.
 """
 import json
 import os
@@ -131,6 +132,18 @@ def check_kill(report, folder, world, sizes, expected):
     report.check((store_of(path) / "stages").stat().st_mtime_ns == written, "nothing was written again")
 
 
+def check_thinned_out(report, path, expected):
+    """After gc left the heads alone both groups, and one rank, find everything taught and measured, also where a method averages."""
+    harness.run(RETAIN, "store", "gc", store_of(path), "--keep-last", "1")
+    left = outcome(path)
+    report.check(len(left["stages"]) < len(expected["stages"]), "gc removed nothing")
+    for groups in (2, 1):
+        said = run(path, groups, groups).stderr
+        report.check("which gc removed" in said and "taught again" not in said, f"after gc: {said[-2000:]}")
+        compare(report, outcome(path), left, f"after gc, {groups} group(s)")
+    compare(report, left, expected, "thinned out", ["heads", "moves", "results", "study", "log"])
+
+
 def check_stop(report, folder, world):
     """SIGUSR1 to the second group's rank alone, while both groups teach."""
     sizes = ([RECIPES[0], RECIPES[2]], [TASKS[:1]], [1], 60)
@@ -202,6 +215,7 @@ def main():
         done = run(together, 2, 2, timeout=1800)
         compare(report, outcome(together), expected, "side by side")
         report.check(all(f"group {group}: recipe" in done.stderr for group in (1, 2)), f"both groups taught: {done.stderr}")
+        check_thinned_out(report, together, expected)
         check_kill(report, folder, world, sizes, expected)
         check_stop(report, folder, world)
         check_groups_of_two(report, folder, world)
