@@ -18,10 +18,7 @@ constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
 /// Every bit of one stage's file; links are not followed.
 bool is_intact(const Store& store, const std::string& id) {
   try {
-    const auto file = open_stage_file(store, id);
-    file->check_skeleton();
-    for (const ArrayEntry& array : file->manifest().arrays)
-      for (std::uint64_t block = 0; array.here() && block < array.spec.blocks(); ++block) file->check_block(array, block);
+    open_stage_file(store, id)->check_all();
     return true;
   } catch (const Error&) {
     return false;
