@@ -46,9 +46,10 @@ void copy_stage(const Store& from, const Store& to, const std::string& id) {
 }
 
 /// Stages that intact files name as parents or holders, and those of the refs.
-std::set<std::string> named_stages(const Store& store) {
+std::set<std::string> named_stages(const Store& store, std::vector<std::string>& damaged_refs) {
   std::set<std::string> named;
-  for (const Ref& ref : refs_of(store)) named.insert(ref.stage);
+  damaged_refs.clear();
+  for (const Ref& ref : refs_of(store, &damaged_refs)) named.insert(ref.stage);
   for (const std::string& id : store.stage_ids()) {
     try {
       named.merge(holders_of(store, id));
@@ -67,7 +68,7 @@ RepairReport repair(const Store& store, const StoreLock& lock, const Store& copy
   // A stage that comes back may name others that are gone too.
   for (bool again = true; again;) {
     again = false;
-    std::set<std::string> wanted = named_stages(store);
+    std::set<std::string> wanted = named_stages(store, report.damaged_refs);
     for (const std::string& id : store.stage_ids()) wanted.insert(id);
     for (const std::string& id : wanted) {
       const auto known = [&](const std::vector<std::string>& ids) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
