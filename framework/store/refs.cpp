@@ -79,13 +79,27 @@ std::string to_line(const RefMove& move) {
   return to_hex(digest_of(std::string_view(text))) + " " + text + "\n";
 }
 
+/// A last line that the loss of power left with a hole: the file had grown, some of its sectors had not come and read as zeros. A
+/// flipped bit looks different: it makes one zero at most, and never of the hexadecimal digit a line begins with.
+bool has_hole(std::string_view line) {
+  return line.starts_with('\0') || line.find(std::string_view("\0\0", 2)) != std::string_view::npos;
+}
+
+/// Where the log's lines end. What follows is what a stop has torn off.
+std::size_t whole_lines(std::string_view text) {
+  const std::size_t whole = text.rfind('\n') + 1;  // of none: 0
+  if (whole == 0) return 0;
+  const std::size_t last = whole < 2 ? 0 : text.rfind('\n', whole - 2) + 1;
+  return has_hole(text.substr(last, whole - last)) ? last : whole;
+}
+
 /// Appends behind the last whole line: what a stop tore off is overwritten.
 void append(const Store& store, const RefMove& move) {
   const bool fresh = !std::filesystem::exists(log_path(store));
   File file(store.operations(), log_path(store), O_RDWR | O_CREAT);
   std::string text(file.bytes(), '\0');
   file.read(std::as_writable_bytes(std::span(text)), 0);
-  const std::uint64_t whole = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;
+  const std::uint64_t whole = whole_lines(text);
   if (whole < text.size()) file.resize(whole);
   file.write(as_bytes(to_line(move)), whole);
   file.sync();
@@ -136,7 +150,8 @@ std::vector<RefMove> ref_moves(const Store& store, std::size_t* damaged) {
   std::vector<RefMove> moves;
   if (damaged) *damaged = 0;
   if (!std::filesystem::exists(log_path(store))) return moves;
-  const std::string text = read_file(log_path(store));
+  std::string text = read_file(log_path(store));
+  text.resize(whole_lines(text));
   std::size_t begin = 0;
   for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     if (auto move = parse_line(text.substr(begin, end - begin)))

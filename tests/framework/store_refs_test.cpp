@@ -26,6 +26,33 @@ struct RefsTest : ::testing::Test {
   std::string second = model(2).commit(store, lock, {first}, {{"step", 2}});
 };
 
+TEST_F(RefsTest, AHoleInTheLogsLastLineIsATornTailAndAFlippedBitIsNot) {
+  move("main", first);
+  move("main", second);
+  const std::filesystem::path path = store.root() / "log" / "refs.jsonl";
+  const std::string intact = framework::read_file(path);
+  const std::size_t last = intact.rfind('\n', intact.size() - 2) + 1;
+  const auto moves = [&](std::string text) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+    std::size_t damaged = 0;
+    const std::size_t count = ref_moves(store, &damaged).size();
+    return std::pair(count, damaged);
+  };
+  EXPECT_EQ(moves(intact), std::pair(std::size_t{2}, std::size_t{0}));
+  std::string flipped = intact;
+  flipped[last + 50] = '\0';
+  EXPECT_EQ(moves(flipped), std::pair(std::size_t{1}, std::size_t{1}));
+  for (const std::size_t bytes : {1, 30}) {
+    std::string torn = intact;
+    torn.replace(last, bytes, bytes, '\0');
+    EXPECT_EQ(moves(torn), std::pair(std::size_t{1}, std::size_t{0})) << bytes << " bytes never came";
+    move("main", bytes == 1 ? first : second);
+    std::size_t damaged = 0;
+    EXPECT_EQ(ref_moves(store, &damaged).size(), 2U) << "the torn line is written over";
+    EXPECT_EQ(damaged, 0U);
+  }
+}
+
 struct DamagedRefTest : RefsTest {
   void SetUp() override {
     move("main", second);
