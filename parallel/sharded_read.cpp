@@ -45,6 +45,28 @@ at::Tensor empty_part(const Mesh& mesh, const ShardedArray& array) {
                    at::TensorOptions().dtype(scalar_type(array.spec.dtype)));
 }
 
+/// As rank 0 sees the folder: on network file systems the others may see it later.
+std::vector<std::int64_t> steps_of(const framework::Store& store, Communicator& world, const std::string& run_key) {
+  const std::string text = from_first(world, [&] {
+    const std::vector<std::int64_t> steps = framework::progress_steps(store, run_key);
+    return json::serialize(json::array(steps.begin(), steps.end()));
+  });
+  const json::value list = framework::parse_json(text, "rank 0's list of checkpoints", ErrorKind::internal);
+  std::vector<std::int64_t> steps;
+  for (const json::value& step : list.as_array()) steps.push_back(step.as_int64());
+  return steps;
+}
+
+/// Reads this rank's part of a file's blocks, dealt in turn. Returns its bytes. Throws Error(store_digest).
+std::int64_t check_share(const framework::StageFile& file, const Communicator& world) {
+  if (world.rank() == 0) file.check_skeleton();
+  int turn = 0;
+  for (const framework::ArrayEntry& array : file.manifest().arrays)
+    for (std::uint64_t block = 0; array.here() && block < array.spec.blocks(); ++block)
+      if (turn++ % world.size() == world.rank()) file.check_block(array, block);
+  return static_cast<std::int64_t>(file.bytes_read());
+}
+
 }  // namespace
 
 void ShardedStore::read(const std::string& stage, ParameterSet& parameters) {
@@ -83,11 +105,15 @@ void ShardedStore::read(const framework::TensorSource& source, const Mesh& mesh,
   }
 }
 
-std::optional<ShardedStore::Progress> ShardedStore::latest_progress(const std::string& run_key) {
+std::optional<ShardedStore::Progress> ShardedStore::latest_progress(const std::string& run_key, std::vector<std::string>* damaged) {
   settle(run_key);
-  const std::string text = from_first(mesh_.world(), [&]() -> std::string {
-    const framework::LatestProgress latest = framework::latest_progress(*store_, run_key);
-    if (!latest.step) return {};
+  const framework::LatestProgress latest =
+      framework::newest_intact(steps_of(*store_, mesh_.world(), run_key), [&](std::int64_t step) {
+        agree(mesh_.world(), [&] { bytes_read_ += check_share(*framework::open_progress(*store_, run_key, step), mesh_.world()); });
+      });
+  if (damaged) damaged->insert(damaged->end(), latest.damaged.begin(), latest.damaged.end());
+  if (!latest.step) return std::nullopt;
+  const std::string text = from_first(mesh_.world(), [&] {
     const auto opened = framework::open_progress(*store_, run_key, *latest.step);
     const framework::StageFile& file = *opened;
     json::array parents(file.manifest().parents.begin(), file.manifest().parents.end());
@@ -96,7 +122,6 @@ std::optional<ShardedStore::Progress> ShardedStore::latest_progress(const std::s
     return json::serialize(
         json::array{*latest.step, std::move(parents), file.manifest().inputs, file.manifest().info, std::move(paths)});
   });
-  if (text.empty()) return std::nullopt;
   const json::value value = framework::parse_json(text, "rank 0's checkpoint", ErrorKind::internal);
   Progress progress{value.at(0).as_int64(), {}, value.at(2).as_object(), value.at(3).as_object(), {}};
   for (const json::value& parent : value.at(1).as_array()) progress.parents.emplace_back(parent.as_string());

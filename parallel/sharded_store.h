@@ -99,7 +99,8 @@ class ShardedStore {
   /// The same from any source (a blend, a weight directory). Not collective: each rank reads its own slices.
   static void read(const framework::TensorSource& source, const Mesh& mesh, ParameterSet& parameters);
 
-  /// The newest intact checkpoint of a run, agreed on by all ranks; its metadata is the same everywhere.
+  /// The newest intact checkpoint of a run, agreed on by all ranks; its metadata is the same everywhere. The ranks divide its
+  /// blocks among them and read all of it, so that nothing is put into a model of a checkpoint whose end is damaged.
   struct Progress {
     std::int64_t step = 0;
     std::vector<std::string> parents;
@@ -107,7 +108,8 @@ class ShardedStore {
     framework::json::object info;
     std::vector<std::string> paths;  ///< of its arrays
   };
-  std::optional<Progress> latest_progress(const std::string& run_key);
+  /// Appends to `damaged` what was found in newer ones that were passed over.
+  std::optional<Progress> latest_progress(const std::string& run_key, std::vector<std::string>* damaged = nullptr);
 
   /// Fills the `local` tensors of `arrays` (defined, of the right size, on ranks that hold them) from the checkpoint of
   /// a step. The mesh may differ from the one that wrote it. Throws Error(checkpoint_missing_tensor) and the store's

@@ -61,32 +61,54 @@ Manifest plan(const Store& store, StageDraft draft) {
   return manifest;
 }
 
+/// Whether a stage is in the store with all its bytes, and everything it links to is where it says.
+bool is_whole(const Store& store, const std::string& id) {
+  if (!store.has_stage(id)) return false;
+  try {
+    StageReader(store, id).file().check_all();
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 StageCommit::StageCommit(const Store& store, const StoreLock& lock, StageDraft draft)
     : store_(store),
+      lock_(lock),
+      draft_(draft),
       writer_((lock.check(store), store.operations()), store.root(), store.temporary_name("stage"),
-              plan(store, std::move(draft))) {}
+              plan(store, std::move(draft))) {
+  draft_.known.clear();
+}
 
 std::string StageCommit::publish(const std::vector<std::vector<Digest>>& blocks) {
   FileOperations& operations = store_.operations();
   const std::string id = writer_.finish(blocks);
   const std::filesystem::path temporary = store_.root() / writer_.layout().file;
   // A stop between this rename and the move of the ref leaves the whole stage behind; the rerun arrives here again.
-  bool there = false;
-  if (store_.has_stage(id)) {
-    try {
-      there = open_stage_file(store_, id) != nullptr;
-    } catch (const Error&) {
-      // Damaged: the new file, equal in content, takes its place.
-    }
-  }
-  if (there)
+  if (is_whole(store_, id))
     operations.remove(temporary);
+  else if (store_.has_stage(id) && layout().arrays.size() < draft_.arrays.size())
+    replace_damaged(temporary);
   else
     operations.rename(temporary, store_.stage_path(id));
   operations.sync_directory(store_.root() / "stages");
   return id;
+}
+
+// Other stages may have links to arrays that the damaged file held. Were one of them a link in the new file, theirs
+// would lead nowhere: so the new file holds whatever the stage changed.
+void StageCommit::replace_damaged(const std::filesystem::path& fresh) {
+  const StageFile file(store_.operations(), fresh);
+  write_stage(store_, lock_, draft_, [&](const ArraySpec& spec, std::uint64_t begin, std::span<std::byte> out) {
+    const ArrayEntry& array = *file.find(spec.path);
+    if (array.here()) return file.read(array, begin, out);
+    const auto holder = open_stage_file(store_, array.holder);
+    holder->read(*holder->find(spec.path), begin, out);
+  });
+  store_.operations().remove(fresh);
 }
 
 std::string write_stage(const Store& store, const StoreLock& lock, StageDraft draft, const ArrayProvider& provider) {

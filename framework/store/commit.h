@@ -28,18 +28,24 @@ struct StageDraft {
 class StageCommit {
  public:
   /// Throws Error(store_unknown_stage) for a missing parent, Error(io) when space or permission lacks, Error(internal)
-  /// for a path that cannot be.
+  /// for a path that cannot be. `lock` outlives this.
   StageCommit(const Store& store, const StoreLock& lock, StageDraft draft);
 
   const StageLayout& layout() const { return writer_.layout(); }
   /// The id that publish() will give, for those who go on while blocks are still on their way.
   std::string id(const std::vector<std::vector<Digest>>& blocks) { return writer_.id(blocks); }
   /// The file becomes visible under its id, durably; refs are not touched. `blocks[a]` are layout().arrays[a]'s
-  /// digests. A stage of the same content that is there already is kept and this one dropped. Returns the id.
+  /// digests. A stage of the same content that is there already is kept and this one dropped, if every byte of it and
+  /// what it links to is intact; else this one takes its place. Returns the id.
   std::string publish(const std::vector<std::vector<Digest>>& blocks);
 
  private:
+  /// Writes the stage over a damaged file of the same id, with nothing linked that the old one may have held.
+  void replace_damaged(const std::filesystem::path& fresh);
+
   Store store_;
+  const StoreLock& lock_;
+  StageDraft draft_;  ///< without `known`
   StageFileWriter writer_;
 };
 

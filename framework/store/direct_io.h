@@ -38,6 +38,8 @@ class DirectWriter {
   DirectWriter& operator=(const DirectWriter&) = delete;
 
   void write(std::span<const std::byte> bytes, std::uint64_t offset);
+  /// Closes now and reports what close(2) reports; later writes are ordinary ones.
+  void close();
   bool direct() const noexcept { return descriptor_ >= 0; }
 
  private:

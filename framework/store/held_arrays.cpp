@@ -25,7 +25,8 @@ bool is_intact(const StageFile& file, const ArrayEntry& array) {
 
 HeldArrays::HeldArrays(const Store& store) {
   std::deque<std::string> next;
-  for (const Ref& ref : refs_of(store)) next.push_back(ref.stage);
+  std::vector<std::string> damaged;  // what such a ref leads to is written once more: no harm
+  for (const Ref& ref : refs_of(store, &damaged)) next.push_back(ref.stage);
   const ParentsOfStages pruned = pruned_stages(store);
   std::set<std::string> seen;
   for (; !next.empty() && files_.size() < kMostStages; next.pop_front()) {

@@ -12,7 +12,7 @@
 namespace retain::framework {
 
 /// The arrays held by the stages near the refs: at most kMostStages of them, the refs' own first, then their parents,
-/// generation by generation. Damaged stages are passed over.
+/// generation by generation. Damaged stages and refs are passed over.
 class HeldArrays {
  public:
   static constexpr std::size_t kMostStages = 256;

@@ -10,12 +10,13 @@
 
 namespace retain::framework {
 
-/// The texts of all whole lines, oldest first; none where there is no file. A torn last line is left out; lines whose digest
+/// The texts of all whole lines, oldest first; none where there is no file. A torn last line, also one with a hole that a
+/// loss of power left, is left out; lines whose digest
 /// differs are left out and counted in `damaged` when given. Throws Error(io).
 std::vector<std::string> read_line_log(const std::filesystem::path& file, std::size_t* damaged = nullptr);
 
-/// Appends durably behind the last whole line: what a stop tore off is overwritten. The caller holds the store's lock, and a
+/// Appends a line durably behind the last whole line: what a stop tore off is overwritten. The caller holds the store's lock, and a
 /// StoreTurn where others may write the same log. Throws Error(io).
-void append_to_line_log(const Store& store, const std::filesystem::path& file, const std::vector<std::string>& texts);
+void append_to_line_log(const Store& store, const std::filesystem::path& file, const std::string& text);
 
 }  // namespace retain::framework

@@ -41,19 +41,26 @@ std::unique_ptr<const StageFile> open_progress(const Store& store, const std::st
   return std::make_unique<const StageFile>(store.operations(), folder_of(store, run_key) / file_name(step));
 }
 
-LatestProgress latest_progress(const Store& store, const std::string& run_key) {
+LatestProgress newest_intact(const std::vector<std::int64_t>& steps, const std::function<void(std::int64_t step)>& check) {
   LatestProgress latest;
-  std::vector<std::int64_t> steps = progress_steps(store, run_key);
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     try {
-      open_progress(store, run_key, *step);
+      check(*step);
       latest.step = *step;
       return latest;
     } catch (const Error& error) {
-      latest.damaged.emplace_back(error.what());
+      if (error.kind() != ErrorKind::store_invalid && error.kind() != ErrorKind::store_digest) throw;
+      const ErrorParts& parts = error.parts();
+      latest.damaged.push_back(parts.what + (parts.expected.empty() ? "" : "; expected: " + parts.expected) +
+                               (parts.found.empty() ? "" : "; found: " + parts.found));
     }
   }
   return latest;
+}
+
+LatestProgress latest_progress(const Store& store, const std::string& run_key) {
+  return newest_intact(progress_steps(store, run_key),
+                       [&](std::int64_t step) { open_progress(store, run_key, step)->check_all(); });
 }
 
 ProgressCommit::ProgressCommit(const Store& store, const StoreLock& lock, const std::string& run_key, std::int64_t step,
@@ -80,8 +87,10 @@ void ProgressCommit::publish(const std::vector<std::vector<Digest>>& blocks, std
   operations.rename(store_.root() / writer_->layout().file, folder / file_name(step_));
   operations.sync_directory(folder);
   const std::vector<std::int64_t> steps = progress_steps(store_, run_key_);
-  for (std::size_t i = 0; i + std::max<std::size_t>(keep, 1) < steps.size(); ++i)
-    if (steps[i] != step_) operations.remove(folder / file_name(steps[i]));
+  const auto own = std::find(steps.begin(), steps.end(), step_);
+  const auto kept = own - std::min<std::ptrdiff_t>(own - steps.begin(), static_cast<std::ptrdiff_t>(std::max<std::size_t>(keep, 1)) - 1);
+  for (auto step = steps.begin(); step != steps.end(); ++step)
+    if (step < kept || step > own) operations.remove(folder / file_name(*step));
 }
 
 void clear_progress(const Store& store, const StoreLock& lock, const std::string& run_key) {

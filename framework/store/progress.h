@@ -2,6 +2,7 @@
 // Mid-stage checkpoints: what a run needs to go on from an optimizer step. progress/<run key>/step-<n>.h5, in the form
 // of stage files; the newest is durable before an older one is removed.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,12 +21,15 @@ std::vector<std::int64_t> progress_steps(const Store& store, const std::string& 
 /// the data, …). Throws Error(io) when it is not there, Error(store_invalid) or Error(store_digest) when it is damaged.
 std::unique_ptr<const StageFile> open_progress(const Store& store, const std::string& run_key, std::int64_t step);
 
-/// The newest step whose file is intact as far as header and manifest tell, and the messages of newer ones that are
-/// not.
+/// The newest step whose file is intact, and what was found in newer ones that are not: file, expected, found.
 struct LatestProgress {
   std::optional<std::int64_t> step;
   std::vector<std::string> damaged;
 };
+/// Of `steps` (ascending) the newest that `check` does not refuse with Error(store_invalid) or Error(store_digest). Other errors
+/// are passed on: a disk that cannot be read now may be readable later, and nothing is to be begun anew for that.
+LatestProgress newest_intact(const std::vector<std::int64_t>& steps, const std::function<void(std::int64_t step)>& check);
+/// Every byte is checked.
 LatestProgress latest_progress(const Store& store, const std::string& run_key);
 
 /// One checkpoint under way, used like StageCommit.
@@ -37,7 +41,8 @@ class ProgressCommit {
                  StageDraft draft);
 
   const StageLayout& layout() const { return writer_->layout(); }
-  /// Makes it visible and durable (replacing one of the same step), then removes all but the newest `keep` of this run.
+  /// Makes it visible and durable (replacing one of the same step), then removes all but the newest `keep` of this run up to this
+  /// step. Those of later steps go: the run went back past them, as one of them was damaged.
   void publish(const std::vector<std::vector<Digest>>& blocks, std::size_t keep);
 
  private:

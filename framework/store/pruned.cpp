@@ -19,12 +19,16 @@ std::string id_of(const json::value& value) {
   return id;
 }
 
-std::optional<ParentsOfStages::value_type> parse(const std::string& text) {
+/// What one gc removed; nothing where the text names no stages.
+std::optional<ParentsOfStages> parse(const std::string& text) {
   try {
+    ParentsOfStages stages;
     const json::value value = parse_json(text, "the log of pruned stages", ErrorKind::store_invalid);
-    std::vector<std::string> parents;
-    for (const json::value& parent : value.at("parents").as_array()) parents.push_back(id_of(parent));
-    return ParentsOfStages::value_type(id_of(value.at("id")), std::move(parents));
+    for (const auto& [id, named] : value.at("removed").as_object()) {
+      std::vector<std::string>& parents = stages[id_of(id)];
+      for (const json::value& parent : named.as_array()) parents.push_back(id_of(parent));
+    }
+    return stages;
   } catch (const std::exception&) {
     return std::nullopt;
   }
@@ -35,8 +39,8 @@ std::optional<ParentsOfStages::value_type> parse(const std::string& text) {
 ParentsOfStages pruned_stages(const Store& store, std::size_t* damaged) {
   ParentsOfStages stages;
   for (const std::string& text : read_line_log(log_path(store), damaged)) {
-    if (auto stage = parse(text))
-      stages.insert(std::move(*stage));
+    if (auto removed = parse(text))
+      stages.merge(*removed);
     else if (damaged)
       ++*damaged;
   }
@@ -46,11 +50,10 @@ ParentsOfStages pruned_stages(const Store& store, std::size_t* damaged) {
 void note_pruned(const Store& store, const StoreLock& lock, const ParentsOfStages& stages) {
   lock.check(store);
   const ParentsOfStages noted = pruned_stages(store);
-  std::vector<std::string> texts;
+  json::object removed;
   for (const auto& [id, parents] : stages)
-    if (!noted.contains(id))
-      texts.push_back(json::serialize(json::object{{"id", id}, {"parents", json::array(parents.begin(), parents.end())}}));
-  if (!texts.empty()) append_to_line_log(store, log_path(store), texts);
+    if (!noted.contains(id)) removed[id] = json::array(parents.begin(), parents.end());
+  if (!removed.empty()) append_to_line_log(store, log_path(store), json::serialize(json::object{{"removed", std::move(removed)}}));
 }
 
 }  // namespace retain::framework

@@ -25,11 +25,22 @@ std::filesystem::path log_path(const Store& store) {
   return store.root() / "log" / "refs.jsonl";
 }
 
+/// Where the log says a ref stands; empty when it says nothing.
 std::string last_logged(const Store& store, RefKind kind, const std::string& name) {
   std::string last;
   for (const RefMove& move : ref_moves(store))
     if (move.kind == kind && move.name == name) last = move.to;
-  return last.empty() ? "nothing" : last;
+  return last;
+}
+
+/// What a user does about a damaged ref, in the words of the command.
+std::string way_back(const Store& store, RefKind kind, const std::string& name) {
+  const std::string last = last_logged(store, kind, name);
+  const std::string stage = last.empty() ? "STAGE" : last;
+  const std::string command = "retain store ", of_ref = " " + store.root().string() + " " + name;
+  return (last.empty() ? "the log knows no value" : "the log's last value is " + last) + ": " +
+         (kind == RefKind::tag ? "`" + command + "tag" + of_ref + " --delete`, then `" + command + "tag" + of_ref + " " + stage + "`"
+                               : "`" + command + "rollback" + of_ref + " " + stage + "`");
 }
 
 std::string read_target(const Store& store, RefKind kind, const std::string& name) {
@@ -38,10 +49,8 @@ std::string read_target(const Store& store, RefKind kind, const std::string& nam
   std::string text(std::min<std::uint64_t>(file.bytes(), 64), '\0');
   file.read(std::as_writable_bytes(std::span(text)), 0);
   if (text.size() == 33 && text.back() == '\n' && is_digest(text.substr(0, 32))) return text.substr(0, 32);
-  throw Error(
-      ErrorKind::store_invalid,
-      {"the " + std::string(name_of(kind)) + " file " + path.string() + " is damaged", "a stage id", "other bytes",
-       "the log's last value is " + last_logged(store, kind, name) + "; write it back with `retain store rollback`"});
+  throw Error(ErrorKind::store_invalid, {"the " + std::string(name_of(kind)) + " file " + path.string() + " is damaged",
+                                         "a stage id", "other bytes", way_back(store, kind, name)});
 }
 
 std::optional<RefMove> parse_move(const std::string& logged) {
@@ -64,7 +73,17 @@ void append(const Store& store, const RefMove& move) {
   object["from"] = move.from;
   object["to"] = move.to;
   object["why"] = move.why;
-  append_to_line_log(store, log_path(store), {json::serialize(object)});
+  append_to_line_log(store, log_path(store), json::serialize(object));
+}
+
+/// Empty for a damaged ref: moving or removing it is its repair.
+std::string target_unless_damaged(const Store& store, RefKind kind, const std::string& name) {
+  try {
+    return read_target(store, kind, name);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::store_invalid) throw;
+    return {};
+  }
 }
 
 bool exists(const Store& store, RefKind kind, const std::string& name) {
@@ -74,11 +93,18 @@ bool exists(const Store& store, RefKind kind, const std::string& name) {
 
 }  // namespace
 
-std::vector<Ref> refs_of(const Store& store) {
+std::vector<Ref> refs_of(const Store& store, std::vector<std::string>* damaged) {
   std::vector<Ref> refs;
   for (const RefKind kind : {RefKind::branch, RefKind::tag})
-    for (const std::string& name : files_in(folder_of(store, kind)))
-      if (is_plain_name(name)) refs.push_back({kind, name, read_target(store, kind, name)});
+    for (const std::string& name : files_in(folder_of(store, kind))) {
+      if (!is_plain_name(name)) continue;
+      try {
+        refs.push_back({kind, name, read_target(store, kind, name)});
+      } catch (const Error& error) {
+        if (!damaged || error.kind() != ErrorKind::store_invalid) throw;
+        damaged->emplace_back(error.what());
+      }
+    }
   return refs;
 }
 
@@ -114,11 +140,7 @@ void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std
                                      "a new name: tags do not move",
                                      {},
                                      "remove it first with `retain store tag --delete`"});
-    try {
-      from = read_target(store, kind, name);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::store_invalid) throw;  // a damaged ref is repaired by moving it
-    }
+    from = target_unless_damaged(store, kind, name);
   }
   if (from == stage) return;
   append(store, {time_text(), kind, name, from, stage, why});
@@ -133,7 +155,9 @@ void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const s
   if (!exists(store, kind, name))
     throw Error(ErrorKind::store_unknown_stage, "there is no " + std::string(name_of(kind)) + " " + name);
   const StoreTurn turn(lock);
-  append(store, {time_text(), kind, name, read_target(store, kind, name), "", why});
+  std::string from = target_unless_damaged(store, kind, name);
+  if (from.empty()) from = last_logged(store, kind, name);
+  append(store, {time_text(), kind, name, from, "", why});
   store.operations().remove(folder_of(store, kind) / name);
   store.operations().sync_directory(folder_of(store, kind));
 }

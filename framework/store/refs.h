@@ -17,9 +17,9 @@ struct Ref {
   std::string stage;  ///< its id
 };
 
-/// All refs, branches first, by name. Throws Error(store_invalid) for a damaged one, naming the file and the last value
-/// the log knows.
-std::vector<Ref> refs_of(const Store& store);
+/// All refs, branches first, by name. A damaged one is left out and its message, which names the file, the last value the log
+/// knows and what to do, added to `damaged`; without `damaged` it is thrown as Error(store_invalid).
+std::vector<Ref> refs_of(const Store& store, std::vector<std::string>* damaged = nullptr);
 /// A branch or else a tag of that name.
 std::optional<Ref> find_ref(const Store& store, const std::string& name);
 
@@ -37,10 +37,10 @@ struct RefMove {
 std::vector<RefMove> ref_moves(const Store& store, std::size_t* damaged = nullptr);
 
 /// Points a ref at a stage (creating it), durably: the log first, then the ref. A tag that exists cannot be moved
-/// (Error(usage)). Throws Error(store_unknown_stage) when the stage is not in the store, Error(usage) for a bad name.
+/// (Error(usage)), a damaged branch can. Throws Error(store_unknown_stage) when the stage is not in the store, Error(usage) for a bad name.
 void move_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name,
               const std::string& stage, const std::string& why);
-/// Removes a ref; the stages stay until gc.
+/// Removes a ref, also a damaged one; the stages stay until gc.
 void remove_ref(const Store& store, const StoreLock& lock, RefKind kind, const std::string& name,
                 const std::string& why);
 

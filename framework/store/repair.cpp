@@ -18,10 +18,7 @@ constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
 /// Every bit of one stage's file; links are not followed.
 bool is_intact(const Store& store, const std::string& id) {
   try {
-    const auto file = open_stage_file(store, id);
-    file->check_skeleton();
-    for (const ArrayEntry& array : file->manifest().arrays)
-      for (std::uint64_t block = 0; array.here() && block < array.spec.blocks(); ++block) file->check_block(array, block);
+    open_stage_file(store, id)->check_all();
     return true;
   } catch (const Error&) {
     return false;
@@ -49,9 +46,10 @@ void copy_stage(const Store& from, const Store& to, const std::string& id) {
 }
 
 /// Stages that intact files name as parents or holders, and those of the refs.
-std::set<std::string> named_stages(const Store& store) {
+std::set<std::string> named_stages(const Store& store, std::vector<std::string>& damaged_refs) {
   std::set<std::string> named;
-  for (const Ref& ref : refs_of(store)) named.insert(ref.stage);
+  damaged_refs.clear();
+  for (const Ref& ref : refs_of(store, &damaged_refs)) named.insert(ref.stage);
   for (const std::string& id : store.stage_ids()) {
     try {
       named.merge(holders_of(store, id));
@@ -70,7 +68,7 @@ RepairReport repair(const Store& store, const StoreLock& lock, const Store& copy
   // A stage that comes back may name others that are gone too.
   for (bool again = true; again;) {
     again = false;
-    std::set<std::string> wanted = named_stages(store);
+    std::set<std::string> wanted = named_stages(store, report.damaged_refs);
     for (const std::string& id : store.stage_ids()) wanted.insert(id);
     for (const std::string& id : wanted) {
       const auto known = [&](const std::vector<std::string>& ids) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };

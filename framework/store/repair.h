@@ -11,6 +11,7 @@ namespace retain::framework {
 struct RepairReport {
   std::vector<std::string> restored;    ///< ids of stages whose file was replaced or brought back
   std::vector<std::string> irreparable; ///< ids of damaged stages that `copy` lacks or holds damaged too
+  std::vector<std::string> damaged_refs;  ///< messages: missing stages that only these name did not come back
 };
 
 /// Every stage file that does not verify, and every one that a ref, an ancestor's line or a link needs and that is gone, is

@@ -117,4 +117,10 @@ void StageFile::check_skeleton() const {
                to_hex(digest.finish()), "restore the file from a copy"});
 }
 
+void StageFile::check_all() const {
+  check_skeleton();
+  for (const ArrayEntry& array : manifest_.arrays)
+    for (std::uint64_t block = 0; array.here() && block < array.spec.blocks(); ++block) check_block(array, block);
+}
+
 }  // namespace retain::framework

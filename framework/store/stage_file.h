@@ -42,6 +42,8 @@ class StageFile {
 
   /// Checks every byte outside the arrays. Throws Error(store_digest).
   void check_skeleton() const;
+  /// Checks every byte of the file. Throws Error(store_digest).
+  void check_all() const;
   /// Checks one block. Throws Error(store_digest).
   void check_block(const ArrayEntry& array, std::uint64_t block) const;
 

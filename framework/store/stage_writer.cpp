@@ -115,7 +115,7 @@ void ExtentWriter::put(std::size_t array, std::uint64_t first_block, std::span<c
 }
 
 void ExtentWriter::finish() {
-  direct_.reset();
+  direct_->close();
   file_.sync();
   file_.close();
 }

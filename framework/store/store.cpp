@@ -51,7 +51,8 @@ std::pair<std::string, int> split_generations(const std::string& words) {
 
 std::string named(const Store& store) {
   std::string list;
-  for (const Ref& ref : refs_of(store)) list += (list.empty() ? "" : ", ") + ref.name;
+  std::vector<std::string> damaged;  // not what was asked about
+  for (const Ref& ref : refs_of(store, &damaged)) list += (list.empty() ? "" : ", ") + ref.name;
   return list.empty() ? "an empty store" : list;
 }
 

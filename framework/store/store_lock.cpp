@@ -54,6 +54,18 @@ std::string holder(const File& file) {
   }
 }
 
+/// A process that was killed between a rename and the fsync of its folder leaves a name that is in the page cache alone. Who writes
+/// next finds the work done and would report so: what it can see must last.
+void make_names_durable(const Store& store) {
+  FileOperations& operations = store.operations();
+  for (const char* folder : {"refs", "refs/heads", "refs/tags", "stages", "progress", "results", "log"})
+    if (std::error_code code; std::filesystem::is_directory(store.root() / folder, code)) operations.sync_directory(store.root() / folder);
+  operations.sync_directory(store.root());
+  // A folder that we may pass but not open: whoever made the store in it could.
+  const std::filesystem::path parent = std::filesystem::absolute(store.root()).parent_path();
+  if (::access(parent.c_str(), R_OK) == 0) operations.sync_directory(parent);
+}
+
 }  // namespace
 
 StoreLock::StoreLock(const Store& store, Sharing sharing)
@@ -71,6 +83,7 @@ StoreLock::StoreLock(const Store& store, const std::string& purpose) : StoreLock
   note["purpose"] = purpose.substr(0, 2048);
   file_.resize(0);
   file_.write(as_bytes(json::serialize(note) + "\n"), 0);
+  make_names_durable(store);
 }
 
 StoreLock StoreLock::join(const Store& store, int member) {

@@ -46,7 +46,7 @@ void check_refs(VerifyReport& report, const Store& store) {
   check(report, "log/pruned.jsonl", [&] { pruned_stages(store, &damaged); });
   if (damaged > 0) report.problems.push_back("log/pruned.jsonl has " + std::to_string(damaged) + " damaged lines");
   check(report, "refs", [&] {
-    for (const Ref& ref : refs_of(store)) {
+    for (const Ref& ref : refs_of(store, &report.problems)) {
       if (!store.has_stage(ref.stage))
         report.problems.push_back("ref " + ref.name + " names stage " + ref.stage + ", which is not in the store");
       else if (!is_logged(ref, moves))

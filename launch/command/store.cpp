@@ -19,14 +19,21 @@ namespace {
 namespace json = framework::json;
 using framework::Store;
 
+/// Beside the output, which stays what scripts read.
+void warn_of(const std::vector<std::string>& damaged_refs) {
+  for (const std::string& message : damaged_refs) std::cerr << message << '\n';
+}
+
 /// Stages to list: the history of one name, or of every ref, newest first, each once.
 std::vector<std::string> listed(const Store& store, const std::string& name) {
   if (!name.empty()) return framework::ancestry(store, store.resolve(name));
   std::vector<std::string> ids;
   std::set<std::string> seen;
-  for (const framework::Ref& ref : framework::refs_of(store))
+  std::vector<std::string> damaged;
+  for (const framework::Ref& ref : framework::refs_of(store, &damaged))
     for (const std::string& id : framework::ancestry(store, ref.stage))
       if (seen.insert(id).second) ids.push_back(id);
+  warn_of(damaged);
   return ids;
 }
 
@@ -149,6 +156,7 @@ void repair(const StoreOptions& options, const std::string& copy) {
   for (const std::string& id : report.restored) std::cerr << "restored stage " << id << " from " << copy << '\n';
   for (const std::string& id : report.irreparable)
     std::cerr << "no intact copy of stage " << id << " in " << copy << '\n';
+  warn_of(report.damaged_refs);
 }
 
 int verify(const StoreOptions& options, const std::string& copy) {

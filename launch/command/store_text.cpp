@@ -9,6 +9,16 @@ namespace retain::launch {
 
 namespace json = framework::json;
 
+namespace {
+
+/// `retain store log` and `verify` tell of the others.
+std::vector<framework::Ref> intact_refs(const framework::Store& store) {
+  std::vector<std::string> damaged;
+  return framework::refs_of(store, &damaged);
+}
+
+}  // namespace
+
 std::string size_text(std::uint64_t bytes) {
   static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   auto amount = static_cast<double>(bytes);
@@ -40,7 +50,7 @@ std::string title_of(const framework::Manifest& manifest) {
 
 std::string refs_text(const framework::Store& store, const std::string& id) {
   std::string text;
-  for (const framework::Ref& ref : framework::refs_of(store))
+  for (const framework::Ref& ref : intact_refs(store))
     if (ref.stage == id)
       text += (text.empty() ? "" : ", ") + std::string(ref.kind == framework::RefKind::tag ? "tag " : "") + ref.name;
   return text;
@@ -50,7 +60,7 @@ json::object stage_json(const framework::Store& store, const framework::StageSum
   json::object object;
   object["id"] = summary.id;
   json::array refs;
-  for (const framework::Ref& ref : framework::refs_of(store))
+  for (const framework::Ref& ref : intact_refs(store))
     if (ref.stage == summary.id) refs.emplace_back(ref.name);
   object["refs"] = std::move(refs);
   object["parents"] = json::array(summary.manifest.parents.begin(), summary.manifest.parents.end());

@@ -51,6 +51,13 @@ std::string step_note(const StepRecord& record) {
   return note;
 }
 
+/// A run goes on beside them.
+void warn_of_damaged_refs(const framework::Store& store, const framework::Log& log) {
+  std::vector<std::string> damaged;
+  framework::refs_of(store, &damaged);
+  for (const std::string& message : damaged) log.warn(message);
+}
+
 }  // namespace
 
 /// A task with its records read.
@@ -93,6 +100,7 @@ Curriculum::Curriculum(const Experiment& experiment, const parallel::RankGroups&
   plan_memory();
   store_ = std::make_unique<parallel::ShardedStore>(experiment.store, mesh, groups, "retain run " + experiment.file.string());
   const bool author = store_->is_author();
+  if (groups.all().rank() == 0) warn_of_damaged_refs(store_->store(), log);
   step_log_ = std::make_unique<StepLog>(author ? experiment.log : std::filesystem::path(), author ? &store_->lock() : nullptr);
   for (const Recipe& recipe : experiment.recipes)
     for (const std::string& stage : recipe.method ? recipe.method->stages() : std::vector<std::string>{})

@@ -41,15 +41,21 @@ json::object StageInspection::place(std::int64_t steps, std::int64_t rolled_back
 }
 
 bool StageInspection::resume(Trainer& trainer) {
-  const auto running = store_.latest_progress(stage_.key), good = store_.latest_progress(good_key(stage_.key));
-  if (!running && !good) return false;
+  std::vector<std::string> damaged;
+  const auto running = store_.latest_progress(stage_.key, &damaged), good = store_.latest_progress(good_key(stage_.key), &damaged);
+  if (!running && !good) {
+    warn_of_damaged(log_, store_, damaged, stage_.title + " starts over at step 0");
+    return false;
+  }
   // Of two states the later in the stage's history: what is kept under the other key is then the last good one before it.
   const auto age = [](const parallel::ShardedStore::Progress& state) {
     const json::value* notes = state.inputs.if_contains("notes");
     return std::pair(notes ? rolled_back_in(notes->as_object()) : 0, state.step);
   };
   const bool from_good = good && (!running || age(*good) > age(*running));
-  if (!trainer.resume(store_, from_good ? good_key(stage_.key) : stage_.key)) return false;
+  const parallel::ShardedStore::Progress& newest = from_good ? *good : *running;
+  warn_of_damaged(log_, store_, damaged, stage_.title + " goes on from step " + std::to_string(newest.step));
+  trainer.resume(store_, from_good ? good_key(stage_.key) : stage_.key, newest);
   const json::object& notes = trainer.notes();
   if (notes.empty()) return true;
   rolled_back_ = rolled_back_in(notes);
@@ -106,10 +112,10 @@ Inspection StageInspection::inspect(std::int64_t steps, Trainer& trainer, models
 Inspection StageInspection::act(const Watch& watch, json::object what, std::int64_t steps, Trainer& trainer) {
   Inspection verdict = watch.action == WatchAction::stop ? Inspection::finish : Inspection::go_on;
   if (watch.action != WatchAction::stop) rate_factor_ *= watch.factor;
-  if (watch.action == WatchAction::roll_back) {
+  // Without an intact state to go back to only the rates are lowered; the trainer's warning tells.
+  if (watch.action == WatchAction::roll_back && trainer.resume(store_, good_key(stage_.key))) {
     const bool tired = rolled_back_ >= watch.most;
     store_.clear_progress(stage_.key);  // of steps that will be done again
-    trainer.resume(store_, good_key(stage_.key));
     ++rolled_back_;
     what["to_step"] = trainer.next_step();
     if (tired) verdict = Inspection::finish;

@@ -19,7 +19,7 @@ using framework::ErrorKind;
 
 namespace {
 
-constexpr std::size_t kCheckpointsKept = 1;
+constexpr std::size_t kCheckpointsKept = 2;  // a damaged one does not cost the stage
 
 framework::Sampler make_sampler(const RecordScan& scan, const TrainSettings& settings, std::string stream) {
   framework::SamplerOptions options;
@@ -38,6 +38,12 @@ std::vector<double> base_rates(const std::vector<TrainableGroup>& groups, double
 }
 
 }  // namespace
+
+void warn_of_damaged(const framework::Log& log, const parallel::ShardedStore& store, const std::vector<std::string>& damaged,
+                     const std::string& instead) {
+  for (const std::string& message : damaged)
+    if (store.is_author()) log.warn("a checkpoint cannot be used: " + message + "; " + instead);
+}
 
 Trainer::Trainer(models::Lmm& model, const SampleSource& source, TrainSettings settings,
                  const std::vector<TrainableGroup>& groups, const framework::Log& log, TrainerHooks hooks,
@@ -77,18 +83,23 @@ void Trainer::save(parallel::ShardedStore& store, const std::string& run_key, co
 }
 
 bool Trainer::resume(parallel::ShardedStore& store, const std::string& run_key) {
-  const auto progress = store.latest_progress(run_key);
-  if (!progress) return false;
-  const std::int64_t next_step = state().restore(progress->inputs);
+  std::vector<std::string> damaged;
+  const auto progress = store.latest_progress(run_key, &damaged);
+  warn_of_damaged(log_, store, damaged, progress ? "going on from step " + std::to_string(progress->step) : "there is no older one");
+  if (progress) resume(store, run_key, *progress);
+  return progress.has_value();
+}
+
+void Trainer::resume(parallel::ShardedStore& store, const std::string& run_key, const parallel::ShardedStore::Progress& progress) {
+  const std::int64_t next_step = state().restore(progress.inputs);
   if (next_step < 0 || next_step > total_steps_)
     throw Error(ErrorKind::store_invalid,
                 {"a checkpoint is of another run", "a step in 0 to " + std::to_string(total_steps_),
                  std::to_string(next_step), "remove the checkpoint; the stage then starts again"});
-  store.read_progress(run_key, progress->step, state().arrays());
+  store.read_progress(run_key, progress.step, state().arrays());
   next_step_ = next_step;
-  const framework::json::value* notes = progress->inputs.if_contains("notes");
+  const framework::json::value* notes = progress.inputs.if_contains("notes");
   notes_ = notes ? notes->as_object() : framework::json::object();
-  return true;
 }
 
 TrainOutcome Trainer::run() {

@@ -41,6 +41,10 @@ struct TrainOutcome {
   framework::json::object method;     ///< what the method measured at the end of the stage
 };
 
+/// Warns, on the rank that writes `store`, of checkpoints that were passed over, and says what is done `instead`.
+void warn_of_damaged(const framework::Log& log, const parallel::ShardedStore& store, const std::vector<std::string>& damaged,
+                     const std::string& instead);
+
 /// A method, where the recipe has one, and the stages it compares with (see MethodStart). All may be null.
 struct TrainerMethod {
   const Method* method = nullptr;
@@ -66,12 +70,16 @@ class Trainer {
   const std::vector<Selected>& selected() const noexcept { return selected_; }
   const framework::Sampler& sampler() const noexcept { return sampler_; }
 
-  /// Collective: keeps weights, optimizer state and position as the newest checkpoint of `run_key`; older ones go.
+  /// Collective: keeps weights, optimizer state and position as the newest checkpoint of `run_key`; the one before
+  /// stays, for the day this one is damaged, and older ones go.
   /// `parents`: the stage ids this stage is trained from.
   void save(parallel::ShardedStore& store, const std::string& run_key, const std::vector<std::string>& parents);
-  /// Collective: goes on from the newest checkpoint of `run_key`, written on this or any other mesh. False when there is
-  /// none. Throws Error(store_invalid) when it is of another run. An inspection may call it in the middle of run().
+  /// Collective: goes on from the newest intact checkpoint of `run_key`, written on this or any other mesh; the log names damaged
+  /// ones. False when there is none: nothing was changed. Throws Error(store_invalid) when it is of another run. An inspection may
+  /// call it in the middle of run().
   bool resume(parallel::ShardedStore& store, const std::string& run_key);
+  /// The same from a checkpoint that ShardedStore::latest_progress found.
+  void resume(parallel::ShardedStore& store, const std::string& run_key, const parallel::ShardedStore::Progress& progress);
 
   /// Kept with every checkpoint, and given back by resume(): whatever decides beside weights and optimizer how the stage goes on.
   const framework::json::object& notes() const noexcept { return notes_; }

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "tests/framework/store_scenarios.h"
 
 namespace retain::framework::testing {
@@ -52,6 +54,18 @@ class FaultyFiles : public FileOperations {
       die();
     }
     return around([&] { return FileOperations::write_direct_at(descriptor, bytes, offset, path); });
+  }
+  void close(int descriptor, const Path& path) override {
+    around([&] {
+      FileOperations::close(descriptor, path);
+      return 0;
+    });
+  }
+  void reserve(int descriptor, std::uint64_t bytes, const Path& path) override {
+    around([&] {
+      FileOperations::reserve(descriptor, bytes, path);
+      return 0;
+    });
   }
   void resize(int descriptor, std::uint64_t bytes, const Path& path) override {
     around([&] {
@@ -162,6 +176,20 @@ TEST_P(StoreFaultTest, EveryChangeFails) {
 
 INSTANTIATE_TEST_SUITE_P(Scenarios, StoreFaultTest, ::testing::Range<std::size_t>(0, scenarios().size()),
                          [](const auto& info) { return scenarios()[info.param].first; });
+
+TEST(ExtentWriterTest, AnErrorOfClosingIsThrown) {
+  struct Unclosable : FileOperations {
+    void close(int descriptor, const Path& path) override {
+      FileOperations::close(descriptor, path);
+      throw Error(ErrorKind::io, "quota exceeded (injected)");  // as NFS says at close(2)
+    }
+  } operations;
+  Scratch folder;
+  { std::ofstream(folder.path() / "file") << "x"; }
+  const StageLayout layout{"file", {{{"tensors/x", DType::float32, {4}}, {}, {}, 0, {}}}};
+  EXPECT_EQ(kind_of([&] { ExtentWriter(operations, folder.path(), layout).finish(); }), ErrorKind::io);
+  EXPECT_NO_THROW(ExtentWriter(operations, folder.path(), layout)) << "a destructor must not throw: the process would end";
+}
 
 TEST(StoreCreation, AStopAtAnyChangeLeavesSomethingThatCanBeCreated) {
   Scratch folder;

@@ -225,17 +225,39 @@ TEST_F(HistoryTest, ResultsAreWrittenOnce) {
   EXPECT_TRUE(get_result(store, key)) << "a damaged result is replaced";
 }
 
-TEST_F(HistoryTest, CheckpointsKeepTheNewest) {
-  for (const std::int64_t step : {10, 20, 30}) {
-    StageDraft draft;
-    draft.inputs = {{"step", step}};
-    draft.arrays = {{"optimizer/exp_avg/language.norm.weight", DType::float32, {16}}};
-    ProgressCommit commit(store, lock, "run-1", step, draft);
-    ExtentWriter writer(store.operations(), store.root(), commit.layout());
-    const auto digests = writer.write(0, 0, std::vector<std::byte>(64, static_cast<std::byte>(step)));
-    writer.finish();
-    commit.publish({digests}, 2);
+/// A checkpoint of one array, of which the two newest are kept.
+void put_checkpoint(const Store& store, const StoreLock& lock, std::int64_t step) {
+  StageDraft draft;
+  draft.inputs = {{"step", step}};
+  draft.arrays = {{"optimizer/exp_avg/language.norm.weight", DType::float32, {16}}};
+  ProgressCommit commit(store, lock, "run-1", step, draft);
+  ExtentWriter writer(store.operations(), store.root(), commit.layout());
+  const auto digests = writer.write(0, 0, std::vector<std::byte>(64, static_cast<std::byte>(step)));
+  writer.finish();
+  commit.publish({digests}, 2);
+}
+
+TEST_F(HistoryTest, ADamagedCheckpointLeavesTheOneBefore) {
+  for (const std::int64_t step : {10, 20, 30}) put_checkpoint(store, lock, step);
+  const std::filesystem::path newest = store.root() / "progress" / "run-1" / "step-000000000030.h5";
+  const std::string intact = framework::read_file(newest);
+  const std::uint64_t array = open_progress(store, "run-1", 30)->manifest().arrays.front().offset;
+  for (const std::uint64_t at : {std::uint64_t{7}, array + 3, std::uint64_t{intact.size() - 1}}) {  // header, block, manifest
+    std::string bytes = intact;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    std::ofstream(newest, std::ios::binary | std::ios::trunc) << bytes;
+    const LatestProgress latest = latest_progress(store, "run-1");
+    EXPECT_EQ(latest.step, 20) << at;
+    ASSERT_EQ(latest.damaged.size(), 1U) << at;
+    EXPECT_NE(latest.damaged.front().find(newest.string()), std::string::npos) << latest.damaged.front();
+    EXPECT_EQ(latest.damaged.front().find("roll back"), std::string::npos) << "there is no stage to roll back to";
   }
+  put_checkpoint(store, lock, 25);
+  EXPECT_EQ(progress_steps(store, "run-1"), (std::vector<std::int64_t>{20, 25})) << "the run went back past the damaged one";
+}
+
+TEST_F(HistoryTest, CheckpointsKeepTheNewest) {
+  for (const std::int64_t step : {10, 20, 30}) put_checkpoint(store, lock, step);
   EXPECT_EQ(progress_steps(store, "run-1"), (std::vector<std::int64_t>{20, 30}));
   EXPECT_EQ(latest_progress(store, "run-1").step, 30);
   std::ofstream(store.root() / "progress" / "run-1" / "step-000000000030.h5", std::ios::trunc) << "torn";

@@ -259,6 +259,56 @@ TEST_F(SharingTest, ADamagedHolderIsNotLinkedTo) {
   EXPECT_EQ(StageReader(store, second).read_all(kBias.substr(8)), change.bytes.at(kBias));
 }
 
+/// Flips a bit of the first byte of an array that the stage holds.
+void damage(const Store& store, const std::string& id, const std::string& path) {
+  const auto offset = static_cast<std::streamoff>(StageReader(store, id).place(path).array->offset);
+  std::fstream file(store.stage_path(id), std::ios::in | std::ios::out | std::ios::binary);
+  const int first = file.seekg(offset).get();
+  file.seekp(offset).put(static_cast<char>(first ^ 1)).flush();
+}
+
+TEST_F(SharingTest, CommittedAgainADamagedStageIsReplaced) {
+  Model model;
+  model.add(kBias, DType::float32, {7}, 500);
+  const std::string id = model.commit(store, lock, {base}, {{"recipe", "a"}});
+  const std::string intact = framework::read_file(store.stage_path(id));
+  damage(store, id, kBias);
+  EXPECT_EQ(model.commit(store, lock, {base}, {{"recipe", "a"}}), id);
+  EXPECT_TRUE(verify(store).clean()) << "a rotten block";
+  std::fstream file(store.stage_path(id), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(intact.size() - 1)).put(static_cast<char>(intact.back() ^ 1)).flush();
+  EXPECT_EQ(model.commit(store, lock, {base}, {{"recipe", "a"}}), id);
+  EXPECT_TRUE(verify(store).clean()) << "rotten structure";
+}
+
+TEST_F(SharingTest, CommittedAgainALinkToNothingIsReplaced) {
+  const std::string first = commit_sharing(store, lock, change, {base}, {{"recipe", "a"}});
+  move_ref(store, lock, RefKind::branch, "a", first, "test");
+  const std::string second = commit_sharing(store, lock, change, {base}, {{"recipe", "b"}});
+  ASSERT_EQ(holder(second, kBias), first);
+  fs::remove(store.stage_path(first));
+  remove_ref(store, lock, RefKind::branch, "a", "test");
+  EXPECT_EQ(commit_sharing(store, lock, change, {base}, {{"recipe", "b"}}), second);
+  EXPECT_EQ(holder(second, kBias), "");
+  EXPECT_TRUE(verify(store).clean());
+}
+
+TEST_F(SharingTest, WhatADamagedStageLentItHoldsAgain) {
+  const std::string lender = commit_sharing(store, lock, change, {base}, {{"recipe", "a"}});
+  move_ref(store, lock, RefKind::branch, "a", lender, "test");
+  const std::string borrower = commit_sharing(store, lock, change, {base}, {{"recipe", "b"}});
+  ASSERT_EQ(holder(borrower, kBias), lender);
+  fs::resize_file(store.stage_path(lender), 5000);
+  const std::string other = commit_sharing(store, lock, change, {base}, {{"recipe", "c"}});
+  ASSERT_EQ(holder(other, kBias), "");
+  move_ref(store, lock, RefKind::branch, "c", other, "test");
+  EXPECT_EQ(commit_sharing(store, lock, change, {base}, {{"recipe", "a"}}), lender);
+  EXPECT_EQ(holder(lender, kBias), "") << "the third stage holds it too, but the second has its link to this one";
+  EXPECT_EQ(StageReader(store, borrower).read_all(kBias.substr(8)), change.bytes.at(kBias));
+  EXPECT_TRUE(verify(store).clean());
+  EXPECT_TRUE(files_in(store.root() / "temporary").empty());
+}
+
 TEST_F(SharingTest, AStageNeverLinksToItself) {
   const std::string first = commit_sharing(store, lock, change, {base}, {{"recipe", "a"}});
   move_ref(store, lock, RefKind::branch, "a", first, "test");

@@ -39,6 +39,21 @@ def check_blend(report, first, second, blended, x):
         report.check(values == expected, f"{name} is not the blend of its sides")
 
 
+def damaged_tag(report, home, stage):
+    """The store serves everybody but gc, whose words lead back to a whole tag."""
+    (home / "refs" / "tags" / "paper").write_text("x" + stage[1:] + "\n")
+    log = store("log", home)
+    report.check("refs/tags/paper is damaged" in log.stderr, f"log beside a damaged tag: {log.stderr}")
+    repaired = store("verify", home, "--repair", home, check=False)
+    report.check(repaired.returncode == 1 and "refs/tags/paper is damaged" in repaired.stdout, "verify --repair beside a damaged tag")
+    refused = store("gc", home, check=False)
+    remedies = [words.split()[2:] for words in refused.stderr.split("`")[1::2]]
+    report.check(0 < refused.returncode < 128 and len(remedies) == 2, f"gc with a damaged tag: {refused.stderr}")
+    for remedy in remedies:
+        store(*remedy)
+    report.check((home / "refs" / "tags" / "paper").read_text() == stage + "\n", "the advice does not restore the tag")
+
+
 def main():
     report = harness.Report()
     with tempfile.TemporaryDirectory() as scratch:
@@ -76,6 +91,7 @@ def main():
         store("rollback", home, "mixed", first)
         report.check(store("rollback", home, "mixed", "--undo").stdout.strip().endswith(blend), "undo of a rollback")
         store("rollback", home, "mixed", first)
+        damaged_tag(report, home, blend)
         store("tag", home, "paper", "--delete")
         kept = json.loads(store("gc", home, "--json").stdout)
         report.check(kept["stages"] == [], "gc took what the log can bring back")

@@ -7,10 +7,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <optional>
 
 #include "framework/base/error.h"
+#include "framework/store/progress.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "tests/recipes/tiny_lmm.h"
 #include "tests/support/shared_scratch.h"
@@ -131,6 +133,50 @@ TEST(Trainer, CheckpointsWrittenInTheBackgroundHoldTheirStep) {
   EXPECT_EQ(resumed.trainer->next_step(), 6) << "training went on for two steps after this checkpoint";
   EXPECT_TRUE(resumed.trainer->run().finished);
   EXPECT_EQ(testing::difference(*whole.model, *resumed.model), 0);
+}
+
+/// Flips a bit of a checkpoint: in an array's bytes or in the header.
+void damage(const Mesh& mesh, const framework::Store& store, std::int64_t step, bool header) {
+  mesh.world().barrier();
+  if (mesh.world().rank() == 0) {
+    const auto file = framework::open_progress(store, "run", step);
+    const auto at = static_cast<std::streamoff>(header ? 7 : file->manifest().arrays.back().offset + 1);
+    std::fstream stream(file->path(), std::ios::in | std::ios::out | std::ios::binary);
+    const int old = stream.seekg(at).get();
+    stream.seekp(at).put(static_cast<char>(old ^ 1)).flush();
+  }
+  mesh.world().barrier();
+}
+
+TEST(Trainer, ADamagedCheckpointGivesWayToTheOneBefore) {
+  const auto world = parallel::open_world();
+  for (const MeshShape& shape : shapes_for(world->size())) {
+    const Mesh mesh(world, shape);
+    tests::SharedScratch scratch(*world);
+    TrainSettings settings = settings_of();
+    settings.save_every = 2;
+    parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
+    Lesson whole(mesh, kKinds, settings, "llm");
+    whole.store = &store;
+    EXPECT_TRUE(whole.trainer->run().finished);  // of 8 steps; the checkpoints of 4 and 6 are kept
+    const auto goes_on = [&](std::int64_t step, std::size_t damaged) {
+      std::vector<std::string> messages;
+      store.latest_progress("run", &messages);
+      EXPECT_EQ(messages.size(), damaged) << "on every rank";
+      Lesson lesson(mesh, kKinds, settings, "llm");
+      EXPECT_EQ(lesson.trainer->resume(store, "run"), step > 0);
+      EXPECT_EQ(lesson.trainer->next_step(), step);
+      EXPECT_TRUE(lesson.trainer->run().finished);
+      EXPECT_EQ(testing::difference(*whole.model, *lesson.model), 0) << to_string(shape) << " from step " << step;
+    };
+    goes_on(6, 0);
+    damage(mesh, store.store(), 6, /*header=*/false);
+    goes_on(4, 1);
+    damage(mesh, store.store(), 4, /*header=*/false);
+    goes_on(0, 2);
+    damage(mesh, store.store(), 6, /*header=*/true);
+    goes_on(0, 2);
+  }
 }
 
 /// Refuses every checkpoint's bytes on one rank.
