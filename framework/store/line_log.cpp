@@ -59,4 +59,11 @@ void append_to_line_log(const Store& store, const std::filesystem::path& file, c
   if (fresh) store.operations().sync_directory(file.parent_path());
 }
 
+void sync_line_log(const Store& store, const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return;
+  File log(store.operations(), file, O_RDWR);
+  log.sync();
+  log.close();
+}
+
 }  // namespace retain::framework

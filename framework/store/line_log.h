@@ -19,4 +19,7 @@ std::vector<std::string> read_line_log(const std::filesystem::path& file, std::s
 /// StoreTurn where others may write the same log. Throws Error(io).
 void append_to_line_log(const Store& store, const std::filesystem::path& file, const std::string& text);
 
+/// Makes the lines durable that a process wrote which was stopped before it did so.
+void sync_line_log(const Store& store, const std::filesystem::path& file);
+
 }  // namespace retain::framework

@@ -53,7 +53,10 @@ void note_pruned(const Store& store, const StoreLock& lock, const ParentsOfStage
   json::object removed;
   for (const auto& [id, parents] : stages)
     if (!noted.contains(id)) removed[id] = json::array(parents.begin(), parents.end());
-  if (!removed.empty()) append_to_line_log(store, log_path(store), json::serialize(json::object{{"removed", std::move(removed)}}));
+  if (removed.empty())
+    sync_line_log(store, log_path(store));
+  else
+    append_to_line_log(store, log_path(store), json::serialize(json::object{{"removed", std::move(removed)}}));
 }
 
 }  // namespace retain::framework

@@ -4,6 +4,7 @@
 // what a command reported done is there.
 #include <gtest/gtest-spi.h>
 
+#include "framework/store/pruned.h"
 #include "tests/framework/lossy_files.h"
 #include "tests/framework/store_scenarios.h"
 
@@ -24,6 +25,7 @@ std::string outcome(const Store& store) {
   std::string text = store.resolve("main") + " ";
   for (const std::string& id : store.stage_ids()) text += id + " ";
   for (const std::string& key : result_keys(store)) text += key + " ";
+  for (const auto& [id, parents] : pruned_stages(store)) text += "pruned " + id + " ";
   return text + std::to_string(latest_progress(store, "run").step.value_or(-1));
 }
 
