@@ -36,7 +36,7 @@ headers: build
 test: checks build
 	@ctest --test-dir $(BUILD) -j $(JOBS) -LE cluster --output-on-failure --no-tests=error
 
-# Unit tests and tests on two ranks, twice; needs clang-16 and libclang-rt-16-dev.
+# Unit tests and tests on two ranks, twice; needs clang-16, libclang-rt-16-dev and llvm.
 sanitize:
 	@for preset in asan tsan; do \
 	  $(MAKE) build PRESET=$$preset && ctest --test-dir build/$$preset -L 'unit|mpi' --output-on-failure --no-tests=error || exit 1; \

@@ -11,13 +11,6 @@
 
 #include "framework/base/error.h"
 
-// One copy of each loop per instruction set, chosen when the program starts.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define RETAIN_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
-#else
-#define RETAIN_VECTORISED
-#endif
-
 namespace retain::parallel {
 namespace {
 
@@ -92,14 +85,14 @@ inline __attribute__((always_inline)) void reduce_bfloat16(std::uint16_t* target
 }
 
 // The training dtypes get vectorised clones; the others carry counts and flags.
-RETAIN_VECTORISED void sum_float32(float* target, const void* const* sources, std::size_t count, std::size_t elements) {
+RETAIN_SIMD_CLONES void sum_float32(float* target, const void* const* sources, std::size_t count, std::size_t elements) {
   reduce_plain<ReduceOp::sum>(target, sources, count, elements);
 }
-RETAIN_VECTORISED void sum_bfloat16(std::uint16_t* target, const void* const* sources, std::size_t count,
+RETAIN_SIMD_CLONES void sum_bfloat16(std::uint16_t* target, const void* const* sources, std::size_t count,
                                     std::size_t elements) {
   reduce_bfloat16<ReduceOp::sum>(target, sources, count, elements);
 }
-RETAIN_VECTORISED void max_float32(float* target, const void* const* sources, std::size_t count, std::size_t elements) {
+RETAIN_SIMD_CLONES void max_float32(float* target, const void* const* sources, std::size_t count, std::size_t elements) {
   reduce_plain<ReduceOp::max>(target, sources, count, elements);
 }
 

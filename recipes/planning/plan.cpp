@@ -110,7 +110,7 @@ class Planner {
     const auto partition = models::partition_for(config_, shape.pipeline);
     const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
     const auto selected = select(table, recipe.groups, recipe.method.get());
-    const std::int64_t features = trains_tower(selected) ? 0 : features_kept(shape.data);
+    const std::int64_t features = trains_tower(selected) ? 0 : features_kept(shape.data, recipe);
     const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features, recipe.method.get(),
                                 experiment_.store_asynchronous};
     for (int stage = 0; stage < shape.pipeline; ++stage)
@@ -130,12 +130,16 @@ class Planner {
   }
 
   /// Of the pictures a rank meets: in one epoch every replica has its own part of the records.
-  std::int64_t features_kept(std::int64_t replicas) const {
+  /// Every epoch and seed deals the pictures out to the replicas anew, and a replica keeps what it has seen; replay deals without end.
+  std::int64_t features_kept(std::int64_t replicas, const Recipe& recipe) const {
     std::int64_t epochs = 1;
     for (const Task& task : experiment_.tasks) epochs = std::max(epochs, task.settings.epochs);
-    const std::int64_t patches = sizes_.patches_in_all / replicas * std::min(epochs, replicas);
-    const std::int64_t all = patches * config_.vision.hidden * framework::size_of(experiment_.dtype);
-    return sizes_.looked_at > 0 ? std::min(experiment_.feature_memory, all) : experiment_.feature_memory;
+    const auto seeds = std::max<std::int64_t>(1, static_cast<std::int64_t>(experiment_.study.seeds.size()));
+    const bool all = recipe.method && recipe.method->replayed() > 0;
+    const std::int64_t deals = all ? replicas : std::min(epochs * seeds, replicas);
+    const std::int64_t patches = sizes_.patches_in_all / replicas * deals;
+    const std::int64_t whole = patches * config_.vision.hidden * framework::size_of(experiment_.dtype);
+    return sizes_.looked_at > 0 ? std::min(experiment_.feature_memory, whole) : experiment_.feature_memory;
   }
 
   /// Ring reductions of a decoder layer (two forward, two backward), of gradients, and activations between pipeline stages.
