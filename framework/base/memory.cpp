@@ -69,4 +69,8 @@ void keep_freed_pages() {
   mallopt(M_ARENA_MAX, 1);
 }
 
+void release_freed_pages() {
+  malloc_trim(0);
+}
+
 }  // namespace retain::framework

@@ -9,6 +9,10 @@ namespace retain::framework {
 /// one all the same: there it costs little, while a heap that keeps such holes grew by a third.
 void keep_freed_pages();
 
+/// Gives every page that holds no block back to the kernel. Between pieces of work of unlike shapes: a kept heap otherwise grows by
+/// the holes of all of them (glibc's malloc_trim; milliseconds for 100 MiB, and as much again when the pages are touched next).
+void release_freed_pages();
+
 /// Bytes of anonymous memory this process holds (RssAnon of /proc/self/status: what it allocated and touched, without mapped
 /// files and shared memory).
 std::int64_t anonymous_bytes();

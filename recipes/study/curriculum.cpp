@@ -308,6 +308,7 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   std::unique_ptr<framework::Progress> bar;
   json::array losses;
   MemoryUse memory{0, planned_[recipe.name]};
+  framework::release_freed_pages();
   framework::restart_peak();
   const FeatureUse features_before{model_->features().hits(), model_->features().misses()};
   Trainer* running = nullptr;
