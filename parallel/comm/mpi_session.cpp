@@ -53,6 +53,12 @@ void print(const std::string& text) {
   }
 }
 
+/// Ends this process where MPI does not within these seconds; 0 takes it back.
+void end_in(unsigned seconds) {
+  std::signal(SIGALRM, [](int) { std::_Exit(failure_code); });
+  ::alarm(seconds);
+}
+
 }  // namespace
 
 MpiSession::MpiSession(int* argc, char*** argv) {
@@ -76,10 +82,9 @@ MpiSession::MpiSession(int* argc, char*** argv) {
 MpiSession::~MpiSession() {
   if (!initialised_here_ || std::uncaught_exceptions() > 0) return;
   board_.reset();
-  std::signal(SIGALRM, [](int) { std::_Exit(failure_code); });
-  ::alarm(time_to_finalise);
+  end_in(time_to_finalise);
   MPI_Finalize();
-  ::alarm(0);
+  end_in(0);
 }
 
 std::shared_ptr<Communicator> MpiSession::open_world(const WatchdogSettings& settings) {
@@ -105,8 +110,7 @@ void MpiSession::abort_all(std::string_view message) {
   } else {
     std::this_thread::sleep_for(time_to_be_ended);  // the rank that claimed the failure ends this one
   }
-  std::signal(SIGALRM, [](int) { std::_Exit(failure_code); });
-  ::alarm(time_to_abort);
+  end_in(time_to_abort);
   MPI_Abort(MPI_COMM_WORLD, failure_code);
   std::_Exit(failure_code);
 }

@@ -18,20 +18,6 @@ RETAIN = sys.argv[1]
 SECONDS = 2
 
 
-def last_rank_of(parent):
-    """Process id of the last rank that this mpirun started."""
-    ranks = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and f"PPid:\t{parent}\n" in (entry / "status").read_text():
-                found = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)\0", (entry / "environ").read_bytes())
-                if found:
-                    ranks[int(found.group(1))] = int(entry.name)
-        except OSError:
-            continue
-    return ranks[max(ranks)]
-
-
 def main():
     report = harness.Report()
     with tempfile.TemporaryDirectory() as scratch:
@@ -58,7 +44,7 @@ path = "store"
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 3):
             time.sleep(0.05)
-        os.kill(last_rank_of(process.pid), signal.SIGSTOP)
+        os.kill(harness.process_of_rank(process.pid, 1), signal.SIGSTOP)
         start = time.monotonic()
         try:
             message = process.communicate(timeout=60)[1]

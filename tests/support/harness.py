@@ -45,6 +45,14 @@ def ranks_of(parent):
     return found
 
 
+def process_of_rank(parent, rank):
+    """Process id of one of this mpirun's ranks."""
+    for process in ranks_of(parent):
+        if f"OMPI_COMM_WORLD_RANK={rank}\0" in (pathlib.Path("/proc") / str(process) / "environ").read_text():
+            return process
+    sys.exit(f"rank {rank} is not there")
+
+
 def stages_of(folder):
     """Names of the stage files of the store in a folder, in order."""
     place = folder / "store" / "stages"
