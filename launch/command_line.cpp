@@ -6,7 +6,6 @@
 #include "framework/base/error.h"
 #include "framework/base/memory.h"
 #include "launch/command/commands.h"
-#include "launch/signals.h"
 #include "parallel/comm/mpi_session.h"
 #include "parallel/tensor/gemm.h"
 
@@ -20,7 +19,7 @@ int run(parallel::MpiSession& mpi, const Action& action, bool quiet, double watc
     if (watchdog_seconds <= 0 && action.watchdog_seconds) watchdog_seconds = action.watchdog_seconds(extras);
     if (watchdog_seconds > 0)
       watchdog.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(1000 * watchdog_seconds));
-    const Session session(mpi.open_world(watchdog), quiet, watch_stop_signals(), extras);
+    const Session session(mpi.open_world(watchdog), quiet, extras);
     return action.run(session);
   } catch (const std::exception& failure) {
     mpi.abort_all(failure.what());

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every subcommand is handed: the world of ranks, the log, and whether somebody asked the run to stop.
+// What every subcommand is handed: the world of ranks, the log, and what a user's own build adds.
 #pragma once
-#include <atomic>
 #include <memory>
 
 #include "framework/base/log.h"
@@ -13,22 +12,19 @@ namespace retain::launch {
 class Session {
  public:
   /// `extras` outlives the session.
-  Session(std::shared_ptr<parallel::Communicator> world, bool quiet, const std::atomic<bool>& stop, const recipes::Extras& extras)
-      : world_(std::move(world)), log_(world_->rank(), world_->size(), quiet), stop_(&stop), extras_(&extras) {}
+  Session(std::shared_ptr<parallel::Communicator> world, bool quiet, const recipes::Extras& extras)
+      : world_(std::move(world)), log_(world_->rank(), world_->size(), quiet), extras_(&extras) {}
 
   const std::shared_ptr<parallel::Communicator>& world() const noexcept { return world_; }
   const framework::Log& log() const noexcept { return log_; }
   /// Standard output carries a command's result alone, from rank 0.
   bool is_root() const noexcept { return world_->rank() == 0; }
-  /// Set when a signal asked this rank to save and end.
-  const std::atomic<bool>& stop() const noexcept { return *stop_; }
   /// What experiment files may name beside Retain's own.
   const recipes::Extras& extras() const noexcept { return *extras_; }
 
  private:
   std::shared_ptr<parallel::Communicator> world_;
   framework::Log log_;
-  const std::atomic<bool>* stop_;
   const recipes::Extras* extras_;
 };
 

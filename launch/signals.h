@@ -5,7 +5,7 @@
 
 namespace retain::launch {
 
-/// Installs the handlers and returns the flag they set. Call once, early in main().
+/// Installs the handlers and returns the flag they set; for a command that looks at it. Others end as signals end programs.
 const std::atomic<bool>& watch_stop_signals();
 
 }  // namespace retain::launch

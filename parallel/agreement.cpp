@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/agreement.h"
 
+#include <ATen/ATen.h>
+
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 
@@ -55,6 +57,12 @@ std::string from_first(Communicator& group, const std::function<std::string()>& 
   message = group.broadcast_text(std::move(message), 0);
   if (message.at(0) == '-') throw_from(message.substr(1), group.world_rank(0), group.size());
   return message.substr(1);
+}
+
+bool anyone(Communicator& group, bool yes) {
+  at::Tensor said = at::full({1}, yes ? 1 : 0, at::kInt);
+  group.all_reduce(said, ReduceOp::max);
+  return said.item<int>() != 0;
 }
 
 }  // namespace retain::parallel

@@ -15,4 +15,7 @@ void agree(Communicator& group, const std::function<void()>& action);
 /// Collective: rank 0's `action` gives text to all ranks, or its Error to all.
 std::string from_first(Communicator& group, const std::function<std::string()>& action);
 
+/// Collective: whether any rank says yes.
+bool anyone(Communicator& group, bool yes);
+
 }  // namespace retain::parallel

@@ -5,6 +5,7 @@
 #include "framework/base/error.h"
 #include "framework/base/json.h"
 #include "launch/command/commands.h"
+#include "launch/signals.h"
 #include "parallel/mesh.h"
 #include "parallel/rank_groups.h"
 #include "recipes/planning/dry_run.h"
@@ -53,7 +54,7 @@ int run(const Session& session, const Options& options) {
   const parallel::Mesh mesh(groups.own(), parallel::mesh_for(groups.own()->size(), experiment.tensor, experiment.pipeline));
   const std::string label = groups.count() == 1 ? "" : groups.own()->name();
   const framework::Log log(session.log(), label, groups.own()->rank() == 0);
-  recipes::Curriculum curriculum(experiment, groups, mesh, log, session.stop());
+  recipes::Curriculum curriculum(experiment, groups, mesh, log, watch_stop_signals());
   const bool finished = curriculum.run();
   if (session.is_root() && (!experiment.benchmarks.empty() || !experiment.probes.empty()))
     std::cout << framework::measures_table(curriculum.study());

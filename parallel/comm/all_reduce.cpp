@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // all_reduce as rounds. "Own" is this rank's part; a "share" is the part of a chunk that one rank reduces.
-#include <cstring>
 #include <utility>
 
 #include "parallel/comm/chunks.h"
@@ -101,7 +100,7 @@ class SharedAllReduce final : public RoundOperation {
     for (int peer = 0; peer < size(); ++peer) {
       const Range theirs = share(index, peer);
       if (peer == rank() || theirs.length == 0) continue;
-      std::memcpy(at(index, theirs), channel().view(round, Phase::result, peer, 0), theirs.length * item_);
+      copy_bytes(at(index, theirs), channel().view(round, Phase::result, peer, 0), theirs.length * item_);
     }
   }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "parallel/comm/descriptor.h"
 
@@ -13,6 +14,11 @@ namespace retain::parallel {
 
 inline std::byte* bytes_of(const at::Tensor& tensor) {
   return static_cast<std::byte*>(tensor.data_ptr());
+}
+
+/// memcpy, which must not be given a null pointer even for nothing: an empty tensor has one.
+inline void copy_bytes(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
 }
 
 inline Descriptor describe(OperationKind kind, const at::Tensor& block) {

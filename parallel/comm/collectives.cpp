@@ -2,7 +2,6 @@
 // All collectives but all_reduce, as rounds.
 #include "parallel/comm/collectives.h"
 
-#include <cstring>
 #include <utility>
 
 #include "parallel/comm/chunks.h"
@@ -29,7 +28,7 @@ class AllGather final : public RoundOperation {
     const std::size_t bytes = chunks_.length(index) * item_;
     const std::byte* source = bytes_of(input_) + chunks_.start(index) * item_;
     channel().put(round, Phase::input, Channel::everybody, 0, source, bytes);
-    if (bytes > 0 && block(index, rank()) != source) std::memcpy(block(index, rank()), source, bytes);
+    if (block(index, rank()) != source) copy_bytes(block(index, rank()), source, bytes);
     for (int peer = 0; peer < size(); ++peer) {
       if (peer != rank()) channel().expect(round, Phase::input, peer, 0, bytes);
     }
@@ -38,7 +37,7 @@ class AllGather final : public RoundOperation {
   void combine(std::uint64_t index, std::uint64_t round) override {
     const std::size_t bytes = chunks_.length(index) * item_;
     for (int peer = 0; peer < size() && bytes > 0; ++peer) {
-      if (peer != rank()) std::memcpy(block(index, peer), channel().view(round, Phase::input, peer, 0), bytes);
+      if (peer != rank()) copy_bytes(block(index, peer), channel().view(round, Phase::input, peer, 0), bytes);
     }
   }
 
@@ -122,7 +121,7 @@ class Broadcast final : public RoundOperation {
   void combine(std::uint64_t index, std::uint64_t round) override {
     const std::size_t bytes = chunks_.length(index) * item_;
     if (rank() == root_ || bytes == 0) return;
-    std::memcpy(bytes_of(tensor_) + chunks_.start(index) * item_, channel().view(round, Phase::input, root_, 0), bytes);
+    copy_bytes(bytes_of(tensor_) + chunks_.start(index) * item_, channel().view(round, Phase::input, root_, 0), bytes);
   }
 
   at::Tensor tensor_;

@@ -111,10 +111,10 @@ void MessageChannel::put(std::uint64_t round, Phase phase, int to, std::size_t, 
 }
 
 void MessageChannel::expect(std::uint64_t round, Phase phase, int from, std::size_t offset, std::size_t bytes) {
-  if (bytes == 0) return;
   Piece& piece = incoming(round, phase, from);
   piece.buffer.resize(bytes);
   piece.offset = offset;
+  if (bytes == 0) return;
   check_mpi(MPI_Irecv(piece.buffer.data(), static_cast<int>(bytes), MPI_BYTE, from, static_cast<int>(phase), comm_,
                       &piece.request),
             "MPI_Irecv of a collective's piece");

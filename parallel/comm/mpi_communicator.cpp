@@ -6,11 +6,11 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <cstring>
 #include <exception>
 #include <utility>
 
 #include "framework/base/error.h"
+#include "parallel/comm/chunks.h"
 #include "parallel/comm/collectives.h"
 #include "parallel/comm/message_channel.h"
 #include "parallel/comm/message_operation.h"
@@ -166,7 +166,7 @@ class MpiCommunicator final : public Communicator {
     all_gather(lengths, length);
     const std::int64_t longest = lengths.max().item<std::int64_t>();
     at::Tensor own = at::zeros({longest}, at::kByte);
-    std::memcpy(own.data_ptr(), text.data(), text.size());
+    copy_bytes(own.data_ptr(), text.data(), text.size());
     at::Tensor all = at::empty({size(), longest}, at::kByte);
     all_gather(all, own);
     std::vector<std::string> texts;
@@ -181,7 +181,7 @@ class MpiCommunicator final : public Communicator {
     at::Tensor length = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong);
     broadcast(length, root);
     at::Tensor bytes = at::empty({length.item<std::int64_t>()}, at::kByte);
-    if (rank() == root) std::memcpy(bytes.data_ptr(), text.data(), text.size());
+    if (rank() == root) copy_bytes(bytes.data_ptr(), text.data(), text.size());
     broadcast(bytes, root);
     return {static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.numel())};
   }

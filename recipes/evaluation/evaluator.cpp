@@ -31,12 +31,22 @@ std::string text_of(const json::object& line, const char* key, const std::string
   return std::string(value->as_string());
 }
 
-/// Answers of the questions [from, to) that this replica answers, one JSON text.
+/// This replica's share of the questions.
+parallel::Range share_of(const models::Lmm& model, std::size_t questions, int replica) {
+  return parallel::even_share(static_cast<std::int64_t>(questions), model.mesh().shape().data, replica);
+}
+
+/// Answers of the questions that this replica answers, one JSON text.
 std::string answer_share(models::Lmm& model, const models::SampleBuilder& builder, const Benchmark& benchmark,
-                         const std::vector<Question>& questions, parallel::Range share, std::int64_t batch) {
+                         const std::vector<Question>& questions, std::int64_t batch, const std::function<void()>& before_batch) {
+  const parallel::Range share = share_of(model, questions.size(), model.mesh().position().data);
+  const std::int64_t batches = (share_of(model, questions.size(), 0).size() + batch - 1) / batch;  // the first replica has most
   const auto pictures = model.mesh().is_first_pipeline_stage() ? models::Pictures::pixels : models::Pictures::sizes;
   json::array texts;
-  for (std::int64_t first = share.begin; first < share.end; first += batch) {
+  for (std::int64_t done = 0; done < batches; ++done) {
+    if (before_batch) before_batch();
+    const std::int64_t first = share.begin + done * batch;
+    if (first >= share.end) continue;
     std::vector<models::Sample> prompts;
     for (std::int64_t i = first; i < std::min(first + batch, share.end); ++i)
       prompts.push_back(builder.prompt_sample(questions[static_cast<std::size_t>(i)].record, pictures));
@@ -78,14 +88,11 @@ std::vector<Question> read_questions(const Benchmark& benchmark) {
 }
 
 Evaluation evaluate(models::Lmm& model, const models::SampleBuilder& builder, const Benchmark& benchmark,
-                    const std::vector<Question>& questions, std::int64_t batch) {
-  const parallel::Mesh& mesh = model.mesh();
-  const auto count = static_cast<std::int64_t>(questions.size());
-  const parallel::Range share = parallel::even_share(count, mesh.shape().data, mesh.position().data);
-  const std::string mine = answer_share(model, builder, benchmark, questions, share, batch);
+                    const std::vector<Question>& questions, std::int64_t batch, const std::function<void()>& before_batch) {
+  const std::string mine = answer_share(model, builder, benchmark, questions, batch, before_batch);
   Evaluation evaluation;
   evaluation.benchmark = benchmark.name;
-  for (const std::string& texts : mesh.data().gather_text(mine)) {
+  for (const std::string& texts : model.mesh().data().gather_text(mine)) {
     const json::value share_texts = json::parse(texts);
     for (const json::value& text : share_texts.as_array()) {
       const Question& question = questions.at(evaluation.answers.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A benchmark answered by a model: greedy generation, one metric, every sample's answer kept.
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ std::vector<Question> read_questions(const Benchmark& benchmark);
 Question read_question(const framework::RecordSet& records, std::int64_t i, const Benchmark& benchmark);
 
 /// Collective over the model's mesh: replicas share the questions, all ranks get the whole result, in question order.
-/// The answers depend neither on `batch` nor on the mesh (float32).
+/// The answers depend neither on `batch` nor on the mesh (float32). `before_batch` is called as often on every rank; what it throws
+/// there on all ranks alike ends the evaluation.
 Evaluation evaluate(models::Lmm& model, const models::SampleBuilder& builder, const Benchmark& benchmark,
-                    const std::vector<Question>& questions, std::int64_t batch);
+                    const std::vector<Question>& questions, std::int64_t batch, const std::function<void()>& before_batch = {});
 
 }  // namespace retain::recipes

@@ -10,6 +10,7 @@
 #include "framework/store/history.h"
 #include "framework/store/refs.h"
 #include "framework/store/results.h"
+#include "parallel/agreement.h"
 #include "recipes/methods/replay.h"
 #include "recipes/methods/stage_method.h"
 #include "recipes/planning/dry_run.h"
@@ -152,23 +153,35 @@ bool Curriculum::run() {
   groups_.all().barrier();
   if (groups_.index() > 0) measures_->probes().prepare(store_->resolve("base"), *model_, *store_);
   bool finished = groups_.count() == 1 || teach_side_by_side();
-  if (finished && groups_.index() == 0) {
-    study_.base = measure(store_->resolve("base"), "", "");
-    if (groups_.count() == 1) keep_study();
-    study_.branches.clear();
-    for (const PlannedBranch& branch : branches_of(experiment_))
-      finished = finished && go_through(branch, branch.order->tasks.size(), groups_.count() == 1 ? Walk::teach : Walk::point);
-    if (groups_.count() > 1) keep_study();
-  }
+  if (finished && groups_.index() == 0) finished = go_through_all();
   store_->settle();
   groups_.all().barrier();
   return finished;
 }
 
+/// The branches, one after another. False when it was asked to stop.
+bool Curriculum::go_through_all() try {
+  study_.base = measure(store_->resolve("base"), "", "");
+  if (groups_.count() == 1) keep_study();
+  study_.branches.clear();
+  for (const PlannedBranch& branch : branches_of(experiment_))
+    if (!go_through(branch, branch.order->tasks.size(), groups_.count() == 1 ? Walk::teach : Walk::point)) return false;
+  if (groups_.count() > 1) keep_study();
+  return true;
+} catch (const Stopped&) {
+  return false;
+}
+
+void Curriculum::heed_stop() const {
+  if (!parallel::anyone(mesh_.world(), stop_requested())) return;
+  log_.info("stopped while measuring; what was measured is kept, and the same command goes on from there");
+  throw Stopped{};
+}
+
 framework::StudyPoint Curriculum::measure(const std::string& stage, const std::string& task, const std::string& reading) {
-  const auto [found, fresh] = measured_.try_emplace(stage + "/" + reading);
-  if (fresh) found->second = measures_->measure(stage, task, reading, *model_, *store_);
-  framework::StudyPoint point = found->second;
+  const std::string name = stage + "/" + reading;
+  if (!measured_.contains(name)) measured_[name] = measures_->measure(stage, task, reading, *model_, *store_, [this] { heed_stop(); });
+  framework::StudyPoint point = measured_.at(name);
   point.task = task;
   return point;
 }

@@ -26,7 +26,7 @@ namespace retain::recipes {
 class Curriculum {
  public:
   /// Collective over all groups, of which `mesh` lies over this rank's. All arguments outlive this; `stop` set on any rank ends the
-  /// run at the next step, saved.
+  /// run at the next step, saved, or before the next batch of a benchmark.
   /// Reads every data file first, so that bad input stops before any work. Throws what ModelKit, ShardedStore, RecordSet and
   /// read_questions throw.
   Curriculum(const Experiment& experiment, const parallel::RankGroups& groups, const parallel::Mesh& mesh, const framework::Log& log,
@@ -41,6 +41,7 @@ class Curriculum {
  private:
   struct LoadedTask;
   struct Lesson;
+  struct Stopped {};  ///< thrown out of measuring
   struct Taught {
     std::string stage;
     framework::Budget budget;
@@ -50,6 +51,7 @@ class Curriculum {
   /// ref is moved along too.
   enum class Walk { teach, show, point };
 
+  bool go_through_all();
   std::string import_base();
   /// The stage a recipe's method compares with; null: the one it starts from.
   std::unique_ptr<framework::StageReader> open_reference(const Recipe& recipe, const std::string& parent) const;
@@ -69,6 +71,8 @@ class Curriculum {
   /// The study as far as all groups together have measured it.
   void show_measured(SharedWork& work, const std::vector<PlannedBranch>& branches, const StudyTree& tree);
   bool stop_requested() const { return work_ ? work_->stop_requested() : stop_.load(); }
+  /// Collective: throws Stopped on all ranks of the group where one was asked to stop.
+  void heed_stop() const;
 
   /// The task at a place of the branch's order, as the branch teaches it.
   Lesson lesson_of(const PlannedBranch& branch, std::size_t place) const;

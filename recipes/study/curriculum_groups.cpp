@@ -21,12 +21,16 @@ bool Curriculum::teach_side_by_side() {
   const StudyTree tree = tree_of(branches);
   SharedWork work(tree.stages, store_->is_author() ? &store_->lock() : nullptr, mesh_.world(), groups_.index(), groups_.count(), stop_);
   work_ = &work;
-  if (work.may_do("base")) {
-    measure(store_->resolve("base"), "", "");
-    work.done("base");
+  try {
+    if (work.may_do("base")) {
+      measure(store_->resolve("base"), "", "");
+      work.done("base");
+    }
+    while (const auto next = work.next())  // after a stop there is none
+      if (teach_shared(work, *next, tree.stages[*next])) show_measured(work, branches, tree);
+  } catch (const Stopped&) {
+    work.next();  // tells the other groups
   }
-  while (const auto next = work.next())  // after a stop there is none
-    if (teach_shared(work, *next, tree.stages[*next])) show_measured(work, branches, tree);
   store_->settle();
   mesh_.world().describe_activity("waiting for the other groups");
   log_.info("waiting for the other groups");

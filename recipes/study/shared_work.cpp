@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipes/study/shared_work.h"
 
-#include <ATen/ATen.h>
-
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -32,9 +30,7 @@ SharedWork::SharedWork(std::vector<StudyStage> stages, const framework::StoreLoc
 bool SharedWork::stop_requested() const { return stop_.load() || (marks_ && marks_->is_taken(kStop)); }
 
 bool SharedWork::somebody_asks_to_stop() {
-  at::Tensor asked = at::full({1}, stop_requested() ? 1 : 0, at::kInt);
-  group_.all_reduce(asked, parallel::ReduceOp::max);
-  if (asked.item<int>() == 0) return false;
+  if (!parallel::anyone(group_, stop_requested())) return false;
   if (marks_) marks_->take(kStop);
   return true;
 }

@@ -42,8 +42,8 @@ std::vector<framework::StudyBenchmark> StageMeasures::benchmarks() const {
 }
 
 framework::StudyPoint StageMeasures::measure(const std::string& stage, const std::string& task, const std::string& reading,
-                                             StageModel& model, parallel::ShardedStore& store) const {
-  const Measured measured{stage, reading, model, store};
+                                             StageModel& model, parallel::ShardedStore& store, const std::function<void()>& heed) const {
+  const Measured measured{stage, reading, model, store, heed};
   framework::StudyPoint point{task, stage, {}, {}};
   for (const Questions& asked : benchmarks_) point.scores[asked.benchmark.name] = evaluate_stage(measured, asked);
   probe_stage(measured, point);
@@ -71,7 +71,7 @@ double StageMeasures::evaluate_stage(const Measured& measured, const Questions& 
   } else {
     models::Lmm& model = measured.model.use(measured.stage, measured.reading);
     model.mesh().world().describe_activity("benchmark " + benchmark.name + " on stage " + measured.stage.substr(0, 10));
-    evaluation = evaluate(model, kit_.builder(), benchmark, asked.questions, experiment_.evaluation_batch);
+    evaluation = evaluate(model, kit_.builder(), benchmark, asked.questions, experiment_.evaluation_batch, measured.heed);
     evaluation.stage = measured.stage;
   }
   store.put_result(key, to_json(evaluation));
@@ -111,8 +111,11 @@ double StageMeasures::panel(const std::string& name, std::int64_t limit, const j
 void StageMeasures::probe_stage(const Measured& measured, framework::StudyPoint& point) const {
   json::object inputs{{"stage", measured.stage}};
   if (!measured.reading.empty()) inputs["reading"] = measured.reading;
-  const Probed probed{inputs, "stage " + measured.stage.substr(0, 10),
-                      [&]() -> models::Lmm& { return measured.model.use(measured.stage, measured.reading); }, measured.stage};
+  const auto model = [&]() -> models::Lmm& {
+    measured.heed();
+    return measured.model.use(measured.stage, measured.reading);
+  };
+  const Probed probed{inputs, "stage " + measured.stage.substr(0, 10), model, measured.stage};
   for (std::size_t i = 0; i < probes_.size(); ++i) {
     const KeptReading reading = probes_.read(i, probed, measured.store);
     point.readings[probes_.probe(i).name] = reading.key;

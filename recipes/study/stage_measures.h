@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is measured of a stage: every benchmark and every probe, each memoised in the store by its inputs.
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,8 +34,9 @@ class StageMeasures {
   std::vector<framework::StudyBenchmark> benchmarks() const;
 
   /// Collective: the stage that taught `task`, computing as `reading` says. The model is loaded only where a figure is not kept yet.
+  /// `heed` is called on all ranks before every piece of that work; what it throws there on all alike ends it, the figures so far kept.
   framework::StudyPoint measure(const std::string& stage, const std::string& task, const std::string& reading, StageModel& model,
-                                parallel::ShardedStore& store) const;
+                                parallel::ShardedStore& store, const std::function<void()>& heed) const;
 
  private:
   struct Questions {
@@ -48,6 +50,7 @@ class StageMeasures {
     const std::string& reading;
     StageModel& model;
     parallel::ShardedStore& store;
+    const std::function<void()>& heed;
   };
 
   double evaluate_stage(const Measured& measured, const Questions& questions) const;

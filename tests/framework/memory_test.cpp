@@ -3,10 +3,10 @@
 #include "framework/base/memory.h"
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
-#include <cstring>
 #include <vector>
+
+#include "tests/support/heap.h"
 
 namespace retain::framework {
 namespace {
@@ -14,10 +14,10 @@ namespace {
 constexpr std::size_t kBlock = 16 << 10, kBlocks = 4096, kHeld = 16;  // 64 MiB, of which every sixteenth block stays
 
 TEST(Memory, FreedPagesAreKeptUntilTheyAreReleased) {
+  if (!tests::is_glibc_heap()) GTEST_SKIP() << "not glibc's heap";
   keep_freed_pages();
   std::vector<std::vector<char>> blocks;
   for (std::size_t i = 0; i < kBlocks; ++i) blocks.emplace_back(kBlock, 'x');
-  if (mallinfo2().uordblks < kBlocks * kBlock) GTEST_SKIP() << "not glibc's allocator";
   const std::int64_t full = anonymous_bytes();
   for (std::size_t i = 0; i < kBlocks; ++i)
     if (i % kHeld != 0) std::vector<char>().swap(blocks[i]);
@@ -29,6 +29,7 @@ TEST(Memory, FreedPagesAreKeptUntilTheyAreReleased) {
 }
 
 TEST(Memory, ThePeakStartsAnew) {
+  if (!tests::is_glibc_heap()) GTEST_SKIP() << "not glibc's heap";
   { const std::vector<char> large(64 << 20, 'x'); }
   const std::int64_t high = peak_anonymous_bytes();
   release_freed_pages();

@@ -5,6 +5,7 @@
 
 #include "framework/base/memory.h"
 #include "parallel/tensor/gemm.h"
+#include "tests/support/heap.h"
 
 namespace retain::parallel {
 namespace {
@@ -18,6 +19,7 @@ void multiply_rows(std::int64_t first, std::int64_t end) {
 }
 
 TEST(KeptProducts, AreFew) {
+  if (!tests::is_glibc_heap()) GTEST_SKIP() << "not glibc's heap";
   constexpr std::int64_t kMiB = 1 << 20;
   limit_kept_products();
   multiply_rows(2, 202);
