@@ -37,6 +37,7 @@ function(retain_test name)
     if(arg_LINKS STREQUAL "Retain::framework")
       list(APPEND sanitizing "TSAN_OPTIONS=halt_on_error=1")
     else()
+      add_dependencies(test_${name} retain_keep_plugins)
       list(APPEND sanitizing "LSAN_OPTIONS=suppressions=${rules}/lsan.txt:print_suppressions=0"
         "TSAN_OPTIONS=halt_on_error=1:suppressions=${rules}/tsan.txt:ignore_noninstrumented_modules=1"
         "LD_PRELOAD=$<TARGET_FILE:retain_keep_plugins>")
