@@ -4,6 +4,11 @@
 # Under sanitizers programs of more than two ranks are left out, and what libtorch and MPI do (not instrumented) is suppressed by
 # library; tests of the framework alone have no suppressions.
 # Tests find their fixtures at RETAIN_FIXTURES (tests/fixtures) and the built command at RETAIN_COMMAND.
+if(RETAIN_SANITIZE)
+  add_library(retain_keep_plugins MODULE "${PROJECT_SOURCE_DIR}/tests/sanitizers/keep_plugins.c")
+  find_program(RETAIN_SYMBOLIZER NAMES llvm-symbolizer REQUIRED)  # rules name functions and libraries
+endif()
+
 function(retain_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;RANKS;LABELS;LINKS" ${ARGN})
   if(NOT arg_LABELS)
@@ -27,10 +32,15 @@ function(retain_test name)
   if(RETAIN_SANITIZE)
     math(EXPR arg_TIMEOUT "10 * ${arg_TIMEOUT}")
     set(rules "${PROJECT_SOURCE_DIR}/tests/sanitizers")
-    set(sanitizing "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" "ASAN_OPTIONS=detect_stack_use_after_return=0" "TSAN_OPTIONS=halt_on_error=1")
-    if(NOT arg_LINKS STREQUAL "Retain::framework")
-      set(sanitizing "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" "LSAN_OPTIONS=suppressions=${rules}/lsan.txt:print_suppressions=0"
-        "TSAN_OPTIONS=halt_on_error=1:suppressions=${rules}/tsan.txt:ignore_noninstrumented_modules=1")
+    set(sanitizing "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" "ASAN_OPTIONS=detect_stack_use_after_return=0"
+      "ASAN_SYMBOLIZER_PATH=${RETAIN_SYMBOLIZER}" "TSAN_SYMBOLIZER_PATH=${RETAIN_SYMBOLIZER}")
+    if(arg_LINKS STREQUAL "Retain::framework")
+      list(APPEND sanitizing "TSAN_OPTIONS=halt_on_error=1")
+    else()
+      add_dependencies(test_${name} retain_keep_plugins)
+      list(APPEND sanitizing "LSAN_OPTIONS=suppressions=${rules}/lsan.txt:print_suppressions=0"
+        "TSAN_OPTIONS=halt_on_error=1:suppressions=${rules}/tsan.txt:ignore_noninstrumented_modules=1"
+        "LD_PRELOAD=$<TARGET_FILE:retain_keep_plugins>")
     endif()
   endif()
   if(NOT arg_RANKS)

@@ -24,9 +24,10 @@ namespace retain::framework::simd {
 /// e^x to about 1e-7 relative. exp(x) = 2^n · exp(r) with r in ±ln2/2 (Cody and Waite's reduction, degree-6 polynomial).
 /// Results below the smallest normal number become 0 and above the largest saturate near it; NaN stays NaN.
 [[gnu::always_inline]] inline float exp(float x) {
-  constexpr float shift = 12582912.0F;  // 1.5 · 2^23: adding it rounds to an integer
+  constexpr float shift = 12582912.0F;  // 1.5 · 2^23: adding it rounds to an integer, which the sum's low bits then hold
   const float clamped = x > 88.0F ? 88.0F : (x < -87.3F ? -87.3F : x);
-  const float n = (clamped * 1.44269504F + shift) - shift;
+  const float shifted = clamped * 1.44269504F + shift;
+  const float n = shifted - shift;
   const float r = (clamped - n * 0.693359375F) + n * 2.12194440e-4F;
   float p = 1.9875691500e-4F;
   p = p * r + 1.3981999507e-3F;
@@ -35,7 +36,7 @@ namespace retain::framework::simd {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * r * r + r + 1.0F;
-  const float scale = std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+  const float scale = std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) + 127U) << 23);
   return x < -87.3F ? 0.0F : p * scale;
 }
 

@@ -6,9 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <random>
+#include <span>
 
 #include "framework/base/error.h"
 #include "framework/base/json.h"
@@ -215,7 +217,7 @@ TEST(SafetensorsDirectory, SlicesAreParts) {
       std::vector<std::byte> bytes(part.nbytes());
       const std::int64_t before = source.bytes_read();
       source.read_slice(name, dimension, range.begin, range.end, bytes);
-      EXPECT_EQ(std::memcmp(bytes.data(), part.const_data_ptr(), bytes.size()), 0);
+      EXPECT_TRUE(std::ranges::equal(bytes, std::span(static_cast<const std::byte*>(part.const_data_ptr()), bytes.size())));
       EXPECT_EQ(source.bytes_read() - before, static_cast<std::int64_t>(bytes.size()));
     }
   std::vector<std::byte> bytes(33 * 3 * 7 * 7 * 4);

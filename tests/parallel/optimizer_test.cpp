@@ -69,6 +69,13 @@ double difference(const at::Tensor& a, const at::Tensor& b) {
   return (a.detach().to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
+/// Largest difference in units of what float32 may lose: a step rounds each element twice (decay, update), each time by at most 2^-24
+/// of what it is then; what the moments lose is smaller by the rate.
+double roundings(const at::Tensor& a, const Reference& b, int steps, double moved) {
+  const at::Tensor allowed = 2 * steps * std::ldexp(1.0, -24) * (b.p.abs() + moved);
+  return ((a.detach().to(at::kDouble) - b.p).abs() / allowed).max().item<double>();
+}
+
 TEST(Optimizer, EqualsTheFormula) {
   at::manual_seed(1);
   AdamWSettings settings;
@@ -84,7 +91,7 @@ TEST(Optimizer, EqualsTheFormula) {
     }
     bench.step(gradients, 1e-2, 0.5);
   }
-  for (std::size_t i = 0; i < 3; ++i) EXPECT_LT(difference(bench.parameters.all()[i].value, references[i].p), 1e-6) << i;
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_LT(roundings(bench.parameters.all()[i].value, references[i], 10, 10 * 1e-2), 1) << i;
 }
 
 TEST(Optimizer, ManyThreadsGiveTheSameBits) {
