@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "parallel/comm/mpi_check.h"
@@ -43,6 +44,7 @@ std::string seconds_text(std::int64_t ms) {
 /// What one rank tells.
 struct Status {
   State state;
+  std::int32_t awaited_rank_plus_one;  // of a waiting rank that has said so; 0 otherwise
   std::int64_t since_ms;
   Descriptor descriptor;
   std::array<char, 32> group;
@@ -52,7 +54,8 @@ struct Status {
 std::string to_text(const Status& status) {
   const std::string operation = to_string(status.descriptor) + " of group '" + status.group.data() + "'";
   const std::string age = seconds_text(now_ms() - status.since_ms);
-  std::string text = status.state == State::waiting                  ? "waiting in " + operation + " for " + age
+  const std::string whom = status.awaited_rank_plus_one == 0 ? "" : ", for rank " + std::to_string(status.awaited_rank_plus_one - 1);
+  std::string text = status.state == State::waiting                  ? "waiting in " + operation + " for " + age + whom
                      : status.descriptor.kind == OperationKind::none ? "computing for " + age + ", no operation yet"
                                                                      : "computing for " + age + " since " + operation;
   if (status.activity[0] != '\0') text += "; activity: " + std::string(status.activity.data());
@@ -71,6 +74,17 @@ struct NodeBoard::Entry {
   std::int32_t world_rank;
   ProcessIdentity process;
   Status status;
+
+  /// Nothing while the owner never stops writing.
+  std::optional<Status> read() const {
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+      const std::uint32_t before = version.load(std::memory_order_acquire);
+      const Status copy = status;
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (before % 2 == 0 && version.load(std::memory_order_relaxed) == before) return copy;
+    }
+    return std::nullopt;
+  }
 };
 
 std::shared_ptr<NodeBoard> NodeBoard::create() {
@@ -130,6 +144,7 @@ void NodeBoard::write(Change change) {
 void NodeBoard::record(bool waiting, const Descriptor& descriptor, std::string_view group) {
   write([&](Status& status) {
     status.state = waiting ? State::waiting : State::computing;
+    status.awaited_rank_plus_one = 0;
     status.since_ms = now_ms();
     status.descriptor = descriptor;
     copy_text(status.group, group);
@@ -147,27 +162,36 @@ void NodeBoard::enter(const Descriptor& descriptor, std::string_view group) {
 void NodeBoard::leave() {
   write([](Status& status) {
     status.state = State::computing;
+    status.awaited_rank_plus_one = 0;
     status.since_ms = now_ms();
   });
+}
+
+void NodeBoard::await(int world_rank) {
+  write([&](Status& status) { status.awaited_rank_plus_one = world_rank + 1; });
 }
 
 void NodeBoard::describe(std::string_view activity) {
   write([&](Status& status) { copy_text(status.activity, activity); });
 }
 
+const NodeBoard::Entry* NodeBoard::entry_of(int world_rank) const {
+  for (int i = 0; segment_ && i < entries_; ++i)
+    if (entry(i).world_rank == world_rank) return &entry(i);
+  return nullptr;
+}
+
 std::string NodeBoard::status_of(int world_rank) const {
-  for (int i = 0; segment_ && i < entries_; ++i) {
-    const Entry& other = entry(i);
-    if (other.world_rank != world_rank) continue;
-    for (int attempt = 0; attempt < 1000; ++attempt) {
-      const std::uint32_t before = other.version.load(std::memory_order_acquire);
-      const Status copy = other.status;
-      std::atomic_thread_fence(std::memory_order_acquire);
-      if (before % 2 == 0 && other.version.load(std::memory_order_relaxed) == before) return to_text(copy);
-    }
-    return "busy";
-  }
-  return "on another host, its activity is not known here";
+  const Entry* other = entry_of(world_rank);
+  if (!other) return "on another host, its activity is not known here";
+  const std::optional<Status> status = other->read();
+  return status ? to_text(*status) : "busy";
+}
+
+int NodeBoard::awaited_by(int world_rank) const {
+  const Entry* other = entry_of(world_rank);
+  const std::optional<Status> status = other ? other->read() : std::nullopt;
+  return status ? status->awaited_rank_plus_one - 1 : -1;
 }
 
 std::string NodeBoard::activity() const {
@@ -175,9 +199,7 @@ std::string NodeBoard::activity() const {
 }
 
 bool NodeBoard::knows(int world_rank) const {
-  for (int i = 0; segment_ && i < entries_; ++i)
-    if (entry(i).world_rank == world_rank) return true;
-  return false;
+  return entry_of(world_rank) != nullptr;
 }
 
 bool NodeBoard::sees_all_processes() const noexcept {

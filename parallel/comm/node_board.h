@@ -29,12 +29,16 @@ class NodeBoard {
   void enter(const Descriptor& descriptor, std::string_view group);
   void leave();
   void describe(std::string_view activity);
+  /// This rank, which waits, waits for that one (world rank): so a third can follow the chain to the rank at its end.
+  void await(int world_rank);
 
   /// What this rank said last that it is busy with.
   std::string activity() const;
   /// "computing since 3.2 s, after barrier #4 of group 'world'; activity: step 12", or that the rank is on another
   /// host.
   std::string status_of(int world_rank) const;
+  /// World rank for which that rank waits, as it said last, or -1: it waits for none, or nothing is known of it.
+  int awaited_by(int world_rank) const;
   /// Whether status_of() knows more of that rank than that it is elsewhere.
   bool knows(int world_rank) const;
 
@@ -54,6 +58,7 @@ class NodeBoard {
   struct Entry;
   Header& header() const;
   Entry& entry(int index) const;
+  const Entry* entry_of(int world_rank) const;
   template <class Change>
   void write(Change change);
   bool sees_all_processes() const noexcept;

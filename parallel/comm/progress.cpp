@@ -116,6 +116,7 @@ void Progress::wait(Operation& operation, const Group& group) {
     if (now - last_look > time_between_looks) {
       last_look = now;
       check_processes(operation, group);
+      tell_whom(operation, group);
     }
     if (now - last_progress > settings_.timeout) give_up(operation, group);
   }
@@ -141,14 +142,30 @@ void Progress::check_processes(const Operation& operation, const Group& group) c
                "see the launcher's message for its signal or status; the kernel's log tells of processes killed for memory"});
 }
 
-void Progress::give_up(Operation& operation, const Group& group) const {
-  std::string absent;
-  bool known = false;
-  for (const int member : operation.missing()) {
-    const int world_rank = group.world_ranks.at(static_cast<std::size_t>(member));
-    known = known || board_->knows(world_rank);
-    absent += "\n    rank " + std::to_string(world_rank) + " did not arrive: " + board_->status_of(world_rank);
+void Progress::tell_whom(Operation& operation, const Group& group) {
+  const std::vector<int> missing = operation.missing();
+  if (!missing.empty()) board_->await(group.world_ranks.at(static_cast<std::size_t>(missing.front())));
+}
+
+/// World ranks for which an operation waits, then those for which these wait, and so on: at fault is the end of such a chain.
+std::vector<int> Progress::awaited(Operation& operation, const Group& group) const {
+  std::vector<int> chain;
+  for (const int member : operation.missing()) chain.push_back(group.world_ranks.at(static_cast<std::size_t>(member)));
+  const int own = group.world_ranks.at(static_cast<std::size_t>(group.rank));
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    const int next = board_->awaited_by(chain[i]);
+    if (next >= 0 && next != own && std::find(chain.begin(), chain.end(), next) == chain.end()) chain.push_back(next);
   }
+  return chain;
+}
+
+void Progress::give_up(Operation& operation, const Group& group) const {
+  const std::vector<int> chain = awaited(operation, group);
+  std::string absent;
+  for (const int rank : chain) absent += "\n    rank " + std::to_string(rank) + " did not arrive: " + board_->status_of(rank);
+  const auto known_to_idle = [&](int rank) { return board_->knows(rank) && board_->awaited_by(rank) < 0; };
+  const bool known = std::any_of(chain.begin(), chain.end(), known_to_idle) ||
+                     std::all_of(chain.begin(), chain.end(), [&](int rank) { return board_->knows(rank); });
   // Ranks of a missing one's own node can say what it was doing: they speak first.
   const auto turn = Clock::now() + (known ? Clock::duration::zero() : time_for_those_who_know);
   while (Clock::now() < turn) {

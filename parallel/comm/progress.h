@@ -28,6 +28,8 @@ class Progress {
   [[noreturn]] void give_up(Operation& operation, const Group& group) const;
   void check_peers() const;
   void check_processes(const Operation& operation, const Group& group) const;
+  void tell_whom(Operation& operation, const Group& group);
+  std::vector<int> awaited(Operation& operation, const Group& group) const;
 
   WatchdogSettings settings_;
   std::shared_ptr<NodeBoard> board_;

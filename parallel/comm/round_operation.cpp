@@ -111,7 +111,9 @@ std::vector<int> RoundOperation::missing() {
                                              : first_ + produced_ - rounds_under_way;
   for (int member = 0; member < size(); ++member) {
     if (member == rank() || (reads_input && !needs(member))) continue;
-    if (!channel().arrived(round, reads_input ? Phase::input : Phase::result, member)) absent.push_back(member);
+    // Where a round carries no bytes, a barrier's, its announcement alone tells that a member has come.
+    const bool came = !reads_input || agreed_[static_cast<std::size_t>(member)];
+    if (!came || !channel().arrived(round, reads_input ? Phase::input : Phase::result, member)) absent.push_back(member);
   }
   return absent;
 }

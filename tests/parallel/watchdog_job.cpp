@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <iostream>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "framework/base/error.h"
 #include "parallel/comm/mpi_session.h"
@@ -47,6 +49,16 @@ void fail_as(const std::string& fault, Communicator& world) {
     if (world.rank() == 0) world.send_async(message, 1, 0)->wait();
     if (world.rank() == 1) world.receive_async(message, 0, 0)->wait();
     world.barrier();
+  } else if (fault == "chain") {
+    // 0 waits for 1, which comes to wait for 2 a second later, which comes to wait for 3 after another.
+    std::vector<std::unique_ptr<Communicator>> pairs;
+    for (const int first : {0, 1, 2}) {
+      const bool within = world.rank() == first || world.rank() == first + 1;
+      pairs.push_back(world.split(within ? 0 : 1 + world.rank(), world.rank(), "pair " + std::to_string(first)));
+    }
+    if (last) std::this_thread::sleep_for(for_ever);
+    std::this_thread::sleep_for(std::chrono::seconds(world.rank()));
+    pairs.at(static_cast<std::size_t>(world.rank()))->barrier();
   } else if (fault == "abandoned_work") {
     auto work = world.all_reduce_async(y);
     if (world.rank() == 0) throw std::runtime_error("rank 0 leaves its work");

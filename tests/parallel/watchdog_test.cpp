@@ -92,6 +92,16 @@ TEST_P(Watchdog, ASleepingRankIsNamedWithWhatItDidLast) {
   EXPECT_EQ(count(outcome.output, "did not arrive"), 1) << outcome.output;
 }
 
+TEST_P(Watchdog, TheRankAtTheEndOfAChainIsNamed) {
+  const Outcome outcome = fail("chain");
+  expect_clean_end(outcome, 20);
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("rank 0 of 4: [communication] barrier #1 in group 'pair 0'"),
+                                    HasSubstr("rank 1 did not arrive: waiting in barrier #1 of group 'pair 1'"),
+                                    HasSubstr("rank 2 did not arrive: waiting in barrier #1 of group 'pair 2'"),
+                                    HasSubstr("rank 3 did not arrive: computing for")));
+  EXPECT_EQ(count(outcome.output, "retain: rank"), 1) << outcome.output;
+}
+
 TEST_P(Watchdog, ADifferentOperationIsNamedAtOnce) {
   const Outcome outcome = fail("other_operation");
   expect_clean_end(outcome, 15);
