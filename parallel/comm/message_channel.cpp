@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <exception>
+#include <utility>
 
 #include "parallel/comm/mpi_check.h"
 
@@ -56,6 +57,8 @@ MessageChannel::Piece& MessageChannel::outgoing(std::uint64_t round, Phase phase
 }
 
 void MessageChannel::announce(const Descriptor& descriptor) {
+  own_ = descriptor;
+  for (Heard& heard : heard_) heard.agrees = false;
   Announcement& sent = announcements_.emplace_back();
   sent.descriptor = descriptor;
   for (int peer = 0; peer < size(); ++peer) {
@@ -71,7 +74,12 @@ const Descriptor* MessageChannel::announced(std::uint64_t sequence, std::uint64_
   Heard& heard = heard_[static_cast<std::size_t>(member)];
   while (true) {
     while (!heard.descriptors.empty() && heard.descriptors.front().sequence < sequence) heard.descriptors.pop_front();
-    if (!heard.descriptors.empty()) return &heard.descriptors.front();
+    if (!heard.descriptors.empty()) {
+      heard.agrees = heard.descriptors.front() == own_;
+      if (heard.agrees)
+        for (const auto& [piece, phase] : std::exchange(heard.held_back, {})) receive(*piece, phase, member);
+      return &heard.descriptors.front();
+    }
     if (heard.request == MPI_REQUEST_NULL) {
       check_mpi(
           MPI_Irecv(&heard.arriving, sizeof(Descriptor), MPI_BYTE, member, announcement_tag, comm_, &heard.request),
@@ -115,13 +123,25 @@ void MessageChannel::expect(std::uint64_t round, Phase phase, int from, std::siz
   piece.buffer.resize(bytes);
   piece.offset = offset;
   if (bytes == 0) return;
-  check_mpi(MPI_Irecv(piece.buffer.data(), static_cast<int>(bytes), MPI_BYTE, from, static_cast<int>(phase), comm_,
+  // Were a piece longer than expected, Open MPI 4.1 would write beyond the buffer (its single copy between processes).
+  piece.held_back = !heard_[static_cast<std::size_t>(from)].agrees;
+  if (piece.held_back) {
+    heard_[static_cast<std::size_t>(from)].held_back.emplace_back(&piece, phase);
+  } else {
+    receive(piece, phase, from);
+  }
+}
+
+void MessageChannel::receive(Piece& piece, Phase phase, int from) {
+  piece.held_back = false;
+  check_mpi(MPI_Irecv(piece.buffer.data(), static_cast<int>(piece.buffer.size()), MPI_BYTE, from, static_cast<int>(phase), comm_,
                       &piece.request),
             "MPI_Irecv of a collective's piece");
 }
 
 bool MessageChannel::arrived(std::uint64_t round, Phase phase, int from) {
-  if (!done(incoming(round, phase, from).request)) return false;
+  Piece& piece = incoming(round, phase, from);
+  if (piece.held_back || !done(piece.request)) return false;
   // A result from a peer overwrites what was sent to it as input.
   return phase == Phase::input || done(outgoing(round, Phase::input, from).request);
 }

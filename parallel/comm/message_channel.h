@@ -7,6 +7,7 @@
 #include <array>
 #include <deque>
 #include <list>
+#include <utility>
 #include <vector>
 
 #include "parallel/comm/channel.h"
@@ -34,6 +35,7 @@ class MessageChannel final : public Channel {
  private:
   struct Piece {
     MPI_Request request = MPI_REQUEST_NULL;
+    bool held_back = false;  // expected, but not asked of MPI yet
     std::vector<std::byte> buffer;  // incoming: the data; outgoing: a copy of a small source
     std::size_t offset = 0;
   };
@@ -45,13 +47,17 @@ class MessageChannel final : public Channel {
     MPI_Request request = MPI_REQUEST_NULL;
     Descriptor arriving;
     std::deque<Descriptor> descriptors;
+    bool agrees = false;            // its announcement is this rank's own
+    std::vector<std::pair<Piece*, Phase>> held_back;  // until then, in the order of their rounds
   };
 
   Piece& incoming(std::uint64_t round, Phase phase, int member);
   Piece& outgoing(std::uint64_t round, Phase phase, int member);
+  void receive(Piece& piece, Phase phase, int from);
   void send(std::uint64_t round, Phase phase, int to, const void* source, std::size_t bytes);
 
   MPI_Comm comm_;
+  Descriptor own_;  // announced last
   std::vector<Piece> incoming_;  // [round % 2][phase][member]
   std::vector<Piece> outgoing_;
   std::list<Announcement> announcements_;

@@ -45,7 +45,7 @@ void fail_as(const std::string& fault, Communicator& world) {
     if (world.rank() == 0) world.receive_async(never, 1, 0)->wait();
     std::this_thread::sleep_for(for_ever);
   } else if (fault == "message_size") {
-    at::Tensor message = at::ones({world.rank() == 0 ? 100 : 50});
+    at::Tensor message = at::ones({world.rank() == 0 ? 10000 : 5000});
     if (world.rank() == 0) world.send_async(message, 1, 0)->wait();
     if (world.rank() == 1) world.receive_async(message, 0, 0)->wait();
     world.barrier();
