@@ -123,6 +123,11 @@ def main():
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = pathlib.Path(name)
         if "tiny" in options.cases:
+            clock = options.world / "train" / "clock.jsonl"  # answers of several lengths: products of many shapes are kept
+            for recipe in ("llm", "sa_proj"):
+                for mesh, steps in (((1, 1, 1), 6), ((2, 1, 1), 6), ((2, 1, 1), 100)):
+                    bench.case(f"tiny world, varied lengths, {steps} steps", folder, ROOT / "examples" / "tiny" / "base", clock, recipe, mesh,
+                               f"global_batch = 16, micro_batch = 8, max_steps = {steps}", "float32", MIB)
             records = options.world / "train" / "species.jsonl"
             for recipe in ("llm", "sa_proj", "mlp_gate_up"):
                 for mesh in ((1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 2)):

@@ -5,6 +5,7 @@
 #include <ATen/core/List.h>
 
 #include <cstdlib>
+#include <string>
 
 namespace retain::parallel {
 namespace {
@@ -62,8 +63,9 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 void limit_kept_products() {
   constexpr int kKeepSet = 0;  // what the user has set already
-  ::setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", kKeepSet);  // oneDNN's compiled products
-  ::setenv("LRU_CACHE_CAPACITY", "64", kKeepSet);               // their descriptions, which torch keeps beside them
+  const std::string count = std::to_string(kKeptProducts);
+  ::setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", count.c_str(), kKeepSet);  // oneDNN's compiled products
+  ::setenv("LRU_CACHE_CAPACITY", count.c_str(), kKeepSet);               // their descriptions, which torch keeps beside them
 }
 
 at::Tensor multiply_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& bias_N) {

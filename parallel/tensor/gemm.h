@@ -16,6 +16,7 @@ at::Tensor multiply_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, c
 /// share them, and little else is asked for again. ONEDNN_PRIMITIVE_CACHE_CAPACITY and LRU_CACHE_CAPACITY stay as the user has set
 /// them. To be called before the first product and before threads start.
 void limit_kept_products();
+constexpr int kKeptProducts = 64;  ///< of either
 
 /// y_TO = x_TI · weight_OIᵀ (+ bias_O), with a gradient for whatever requires one and nothing else computed or kept: the
 /// input is saved only when the weight is trained, the weight only when the input needs a gradient.

@@ -17,6 +17,8 @@ constexpr std::int64_t kBucketsInFlight = 3;
 // Measured by bench/planner.py: libraries' own blocks, and one part in so many of what a step allocates and frees.
 constexpr std::int64_t kLibraryBytes = 16 * 1024 * 1024;
 constexpr std::int64_t kHolesOneIn = 16;
+// Of a compiled product that is kept for the next of its shape: its code, and the hole in the heap that it pins.
+constexpr std::int64_t kProductBytes = 1024 * 1024;
 
 class Estimate {
  public:
@@ -56,6 +58,7 @@ class Estimate {
     if (micro_batches() == 1) memory.activations = std::max<std::int64_t>(0, saved + head_gradient() - memory.state.gradients);
     memory.working = working_ + largest_gradient() + largest_weight();
     memory.heap = kLibraryBytes + (memory.state.gradients + memory.activations + memory.working) / kHolesOneIn;
+    memory.heap += r_.kept_products * kProductBytes;
     if (r_.shape.data > 1 && memory.state.trained_elements > 0)
       memory.reduction = 4 * std::min(kBucketElements * kBucketsInFlight, memory.state.trained_elements);
     if (r_.written_in_background) memory.snapshot = snapshot(memory.state);

@@ -51,6 +51,7 @@ struct MemoryRequest {
   std::int64_t feature_bytes = 0;    ///< the frozen features' limit or, where smaller, their whole size
   const Method* method = nullptr;
   bool written_in_background = false;  ///< [store] asynchronous
+  std::int64_t kept_products = 0;      ///< compiled for shapes that vary from batch to batch
 };
 
 /// Of the rank at that place of the mesh (of any data rank: they are alike).

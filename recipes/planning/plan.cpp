@@ -8,6 +8,7 @@
 #include "framework/data/record_set.h"
 #include "models/lmm/sample_builder.h"
 #include "models/lmm/table.h"
+#include "parallel/tensor/gemm.h"
 #include "recipes/settings/source_settings.h"
 
 namespace retain::recipes {
@@ -19,6 +20,7 @@ using parallel::MeshShape;
 namespace {
 
 constexpr std::int64_t kRecordsLookedAt = 512;  // of a task, spread over it
+constexpr std::int64_t kNewProductsABatch = 4;  // measured (bench/planner.py): most batches are as long as one before
 
 void add(SampleSizes& sizes, const models::Sample& sample) {
   BatchSize one;
@@ -72,7 +74,12 @@ std::int64_t records_taught(const TrainSettings& settings, std::int64_t records)
 class Planner {
  public:
   Planner(const Experiment& experiment, const models::LmmConfig& config, const PlanRequest& request, const SampleSizes& sizes)
-      : experiment_(experiment), config_(config), request_(request), sizes_(sizes), batch_(micro_batch_of(sizes, experiment.train)) {}
+      : experiment_(experiment), config_(config), request_(request), sizes_(sizes), batch_(micro_batch_of(sizes, experiment.train)) {
+    const auto table = models::build_table(config, 1, models::partition_for(config, 1), experiment.dtype);
+    for (const Recipe& recipe : experiment.recipes)
+      if (!trains_tower(select(extended_table(table, recipe.method.get()), recipe.groups, recipe.method.get())))
+        frozen_tower_.push_back(&recipe);
+  }
 
   RecipePlan plan(const Recipe& recipe) const {
     RecipePlan result{recipe.name, {}, std::nullopt};
@@ -110,9 +117,8 @@ class Planner {
     const auto partition = models::partition_for(config_, shape.pipeline);
     const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
     const auto selected = select(table, recipe.groups, recipe.method.get());
-    const std::int64_t features = trains_tower(selected) ? 0 : features_kept(shape.data, recipe);
-    const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features, recipe.method.get(),
-                                experiment_.store_asynchronous};
+    const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features_kept(shape.data),
+                                recipe.method.get(), experiment_.store_asynchronous, kept_products(settings, shape.data)};
     for (int stage = 0; stage < shape.pipeline; ++stage)
       for (int rank = 0; rank < shape.tensor; ++rank) {
         result.ranks.push_back(rank_memory(request, stage, rank));
@@ -127,6 +133,26 @@ class Planner {
     if (request_.flops <= 0) return;
     result.seconds = result.operations / (request_.flops * shape.ranks()) / (1 - result.bubble);
     if (request_.bandwidth > 0) *result.seconds += result.message_bytes / request_.bandwidth;
+  }
+
+  /// Batches of other lengths need other products than those before, and so do generated answers.
+  std::int64_t kept_products(const TrainSettings& settings, std::int64_t replicas) const {
+    if (sizes_.of_one_length && experiment_.benchmarks.empty() && experiment_.probes.empty()) return 0;
+    std::int64_t steps = 0;
+    for (const Task& task : experiment_.tasks) {
+      if (task.settings.max_steps <= 0) return parallel::kKeptProducts;
+      steps += task.settings.max_steps;
+    }
+    const bool generates = !experiment_.benchmarks.empty() || steps == 0;
+    const std::int64_t batches = steps * settings.global_batch / (settings.micro_batch * replicas);
+    return generates ? parallel::kKeptProducts : std::min<std::int64_t>(parallel::kKeptProducts, kNewProductsABatch * batches);
+  }
+
+  /// A run keeps them from one recipe's stages to the next's, which may not use them.
+  std::int64_t features_kept(std::int64_t replicas) const {
+    std::int64_t most = 0;
+    for (const Recipe* recipe : frozen_tower_) most = std::max(most, features_kept(replicas, *recipe));
+    return most;
   }
 
   /// Of the pictures a rank meets: in one epoch every replica has its own part of the records.
@@ -161,6 +187,7 @@ class Planner {
   const PlanRequest& request_;
   const SampleSizes& sizes_;
   BatchSize batch_;
+  std::vector<const Recipe*> frozen_tower_;  // recipes whose features of pictures may be kept
 };
 
 }  // namespace
@@ -186,6 +213,7 @@ SampleSizes look_at_tasks(const Experiment& experiment, const models::LmmConfig&
                  static_cast<double>(records_taught(task.settings, records.size()));
   }
   if (sizes.looked_at == 0) throw Error(ErrorKind::data_empty, "no record of the tasks can be used: see `retain run --dry-run`");
+  sizes.of_one_length = sizes.mean.tokens == sizes.largest.tokens * sizes.looked_at;
   for (const auto member : {&BatchSize::tokens, &BatchSize::answers, &BatchSize::patches, &BatchSize::visual_tokens})
     sizes.mean.*member /= sizes.looked_at;
   sizes.patches_in_all = static_cast<std::int64_t>(patches);

@@ -18,6 +18,7 @@ struct SampleSizes {
   BatchSize mean;
   BatchSize largest;
   std::int64_t looked_at = 0;       ///< records; 0: assumed, not seen
+  bool of_one_length = false;       ///< all that were looked at have as many tokens
   std::int64_t patches_in_all = 0;  ///< of all pictures that are taught, estimated from those looked at
 };
 

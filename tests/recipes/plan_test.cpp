@@ -64,6 +64,20 @@ TEST_F(Planning, StateOfTheAttentionProjectionsIsCountedExactly) {
   EXPECT_EQ(rank.state.optimizer, 12 * trained);
 }
 
+TEST_F(Planning, ProductsThatBatchesOfManyLengthsLeaveAreCounted) {
+  const std::int64_t many = fullest(at(make_plan(experiment_, request_).recipes[0], {8, 1, 1})).heap;
+  request_.assumed.of_one_length = true;
+  EXPECT_EQ(fullest(at(make_plan(experiment_, request_).recipes[0], {8, 1, 1})).heap, many - (std::int64_t{64} << 20));
+}
+
+TEST_F(Planning, ARunKeepsFeaturesForItsOtherRecipes) {
+  experiment_.feature_memory = std::int64_t{1} << 30;
+  experiment_.recipes.push_back({"vision", {{{"vision"}, 0}}});
+  EXPECT_EQ(fullest(at(make_plan(experiment_, request_).recipes[2], {8, 1, 1})).features, std::int64_t{1} << 30);
+  experiment_.recipes.erase(experiment_.recipes.begin(), experiment_.recipes.begin() + 2);
+  EXPECT_EQ(fullest(at(make_plan(experiment_, request_).recipes[0], {8, 1, 1})).features, 0);
+}
+
 TEST_F(Planning, ARankNeedsLessOfALargerMesh) {
   const Plan plan = make_plan(experiment_, request_);
   const std::int64_t alone = fullest(at(plan.recipes[1], {8, 1, 1})).total();
