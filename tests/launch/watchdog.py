@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 import harness
 
 RETAIN = sys.argv[1]
-SECONDS = 2
+SECONDS = 4
 RANKS = 4
 
 
