@@ -32,7 +32,7 @@ function(retain_test name)
   if(RETAIN_SANITIZE)
     math(EXPR arg_TIMEOUT "10 * ${arg_TIMEOUT}")
     set(rules "${PROJECT_SOURCE_DIR}/tests/sanitizers")
-    set(sanitizing "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" "ASAN_OPTIONS=detect_stack_use_after_return=0"
+    set(sanitizing "RETAIN_SANITIZE=${RETAIN_SANITIZE}" "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1" "ASAN_OPTIONS=detect_stack_use_after_return=0"
       "ASAN_SYMBOLIZER_PATH=${RETAIN_SYMBOLIZER}" "TSAN_SYMBOLIZER_PATH=${RETAIN_SYMBOLIZER}")
     if(arg_LINKS STREQUAL "Retain::framework")
       list(APPEND sanitizing "TSAN_OPTIONS=halt_on_error=1")
