@@ -57,7 +57,7 @@ std::vector<std::int64_t> steps_of(const framework::Store& store, Communicator& 
   return steps;
 }
 
-/// Reads this rank's part of a file's blocks, dealt in turn. Returns its bytes. Throws Error(store_digest).
+/// Reads this rank's part of a file's blocks, dealt in turn. Returns its bytes. Throws Error(store_digest) and Error(io).
 std::int64_t check_share(const framework::StageFile& file, const Communicator& world) {
   if (world.rank() == 0) file.check_skeleton();
   int turn = 0;
@@ -105,13 +105,18 @@ void ShardedStore::read(const framework::TensorSource& source, const Mesh& mesh,
   }
 }
 
-std::optional<ShardedStore::Progress> ShardedStore::latest_progress(const std::string& run_key, std::vector<std::string>* damaged) {
+std::optional<ShardedStore::Progress> ShardedStore::latest_progress(const std::string& run_key, framework::PassedOver* passed) {
   settle(run_key);
   const framework::LatestProgress latest =
       framework::newest_intact(steps_of(*store_, mesh_.world(), run_key), [&](std::int64_t step) {
         agree(mesh_.world(), [&] { bytes_read_ += check_share(*framework::open_progress(*store_, run_key, step), mesh_.world()); });
       });
-  if (damaged) damaged->insert(damaged->end(), latest.damaged.begin(), latest.damaged.end());
+  if (passed) {
+    passed->damaged.insert(passed->damaged.end(), latest.passed.damaged.begin(), latest.passed.damaged.end());
+    passed->unreadable += latest.passed.unreadable;
+  } else if (!latest.step) {
+    latest.passed.require_readable();
+  }
   if (!latest.step) return std::nullopt;
   const std::string text = from_first(mesh_.world(), [&] {
     const auto opened = framework::open_progress(*store_, run_key, *latest.step);

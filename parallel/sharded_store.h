@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/store/commit.h"
+#include "framework/store/progress.h"
 #include "framework/store/stage_memo.h"
 #include "framework/store/stage_reader.h"
 #include "framework/store/store.h"
@@ -108,8 +109,9 @@ class ShardedStore {
     framework::json::object info;
     std::vector<std::string> paths;  ///< of its arrays
   };
-  /// Appends to `damaged` what was found in newer ones that were passed over.
-  std::optional<Progress> latest_progress(const std::string& run_key, std::vector<std::string>* damaged = nullptr);
+  /// Adds to `passed` what was found in newer ones. Whoever then goes on from none asks passed->require_readable() first; without
+  /// `passed` that is asked here.
+  std::optional<Progress> latest_progress(const std::string& run_key, framework::PassedOver* passed = nullptr);
 
   /// Fills the `local` tensors of `arrays` (defined, of the right size, on ranks that hold them) from the checkpoint of
   /// a step. The mesh may differ from the one that wrote it. Throws Error(checkpoint_missing_tensor) and the store's

@@ -130,16 +130,16 @@ void BlendView::read(const std::string& name, std::int64_t first, std::span<std:
 }
 
 std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
-                         double x) {
-  return commit_blend(store, lock, a, b, [x](const std::string& /*tensor*/) { return x; }, blend_inputs(x));
+                         double x, json::object info) {
+  return commit_blend(store, lock, a, b, [x](const std::string& /*tensor*/) { return x; }, blend_inputs(x), std::move(info));
 }
 
 std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
-                         const BlendWeights& weights, json::object inputs) {
+                         const BlendWeights& weights, json::object inputs, json::object info) {
   const auto first = std::make_shared<const StageReader>(store, a);
   const auto second = std::make_shared<const StageReader>(store, b);
   const BlendView view(first, second, weights);
-  StageDraft draft{{a, b}, std::move(inputs), {}, {}, {}};
+  StageDraft draft{{a, b}, std::move(inputs), std::move(info), {}, {}, {}};
   for (const ArrayEntry& array : first->manifest().arrays)
     if (is_tensor(array) && second->manifest().find(array.spec.path)->digest != array.digest)
       draft.arrays.push_back(array.spec);

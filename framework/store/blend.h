@@ -48,10 +48,11 @@ void blend_elements(DType dtype, double x, std::span<const std::byte> a, std::sp
 
 /// Writes the blend of two stages as a stage with parents {a, b} and returns its id. Arrays of equal digest become
 /// links; attached files are those of `a`. Errors as BlendView's and write_stage's.
+/// `info`: the stage's, which does not enter its id.
 std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
-                         double x);
+                         double x, json::object info = {});
 /// The same with a weight for every tensor; `inputs` says in the stage's record where they come from.
 std::string commit_blend(const Store& store, const StoreLock& lock, const std::string& a, const std::string& b,
-                         const BlendWeights& weights, json::object inputs);
+                         const BlendWeights& weights, json::object inputs, json::object info = {});
 
 }  // namespace retain::framework

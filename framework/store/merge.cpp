@@ -188,12 +188,13 @@ void MergeView::read(const std::string& name, std::int64_t first, std::span<std:
 }
 
 std::string commit_merge(const Store& store, const StoreLock& lock, const std::string& base, const std::vector<std::string>& models,
-                         const MergeSettings& settings) {
+                         const MergeSettings& settings, json::object info) {
   const auto origin = std::make_shared<const StageReader>(store, base);
   std::vector<std::shared_ptr<const TensorSource>> sources;
   for (const std::string& model : models) sources.push_back(std::make_shared<const StageReader>(store, model));
   const MergeView view(origin, std::move(sources), settings);
   StageDraft draft;
+  draft.info = std::move(info);
   draft.parents = {base};
   draft.parents.insert(draft.parents.end(), models.begin(), models.end());
   draft.inputs = {{"operation", "merge"}, {"kind", merge_kind_names()[static_cast<std::size_t>(settings.kind)]},

@@ -64,8 +64,9 @@ class MergeView : public TensorSource {
   std::map<std::string, std::vector<double>> thresholds_;  ///< by changed tensor and model: smaller magnitudes are trimmed
 };
 
-/// Writes the merge as a stage with parents {base, models…} and returns its id. Unchanged tensors become links.
+/// Writes the merge as a stage with parents {base, models…} and returns its id. Unchanged tensors become links. `info`: the stage's,
+/// which does not enter its id.
 std::string commit_merge(const Store& store, const StoreLock& lock, const std::string& base, const std::vector<std::string>& models,
-                         const MergeSettings& settings);
+                         const MergeSettings& settings, json::object info = {});
 
 }  // namespace retain::framework

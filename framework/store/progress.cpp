@@ -27,6 +27,16 @@ std::optional<std::int64_t> step_of(const std::string& file) {
   return file == file_name(step) ? std::optional(step) : std::nullopt;
 }
 
+std::string line_of(const ErrorParts& parts) {
+  return parts.what + (parts.expected.empty() ? "" : "; expected: " + parts.expected) + (parts.found.empty() ? "" : "; found: " + parts.found);
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += (text.empty() ? "" : "\n") + line;
+  return text;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> progress_steps(const Store& store, const std::string& run_key) {
@@ -41,6 +51,14 @@ std::unique_ptr<const StageFile> open_progress(const Store& store, const std::st
   return std::make_unique<const StageFile>(store.operations(), folder_of(store, run_key) / file_name(step));
 }
 
+void PassedOver::require_readable() const {
+  if (unreadable == 0) return;
+  throw Error(ErrorKind::io, {"no checkpoint of the stage can be used, and " + std::to_string(unreadable) + " of " +
+                                  std::to_string(damaged.size()) + " cannot be read",
+                              "one that is intact", joined(damaged),
+                              "see to the disk and give the command again; where these files are lost, remove them, and the stage starts over"});
+}
+
 LatestProgress newest_intact(const std::vector<std::int64_t>& steps, const std::function<void(std::int64_t step)>& check) {
   LatestProgress latest;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
@@ -49,10 +67,10 @@ LatestProgress newest_intact(const std::vector<std::int64_t>& steps, const std::
       latest.step = *step;
       return latest;
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::store_invalid && error.kind() != ErrorKind::store_digest) throw;
-      const ErrorParts& parts = error.parts();
-      latest.damaged.push_back(parts.what + (parts.expected.empty() ? "" : "; expected: " + parts.expected) +
-                               (parts.found.empty() ? "" : "; found: " + parts.found));
+      const bool unreadable = error.kind() == ErrorKind::io;
+      if (!unreadable && error.kind() != ErrorKind::store_invalid && error.kind() != ErrorKind::store_digest) throw;
+      latest.passed.damaged.push_back(line_of(error.parts()));
+      latest.passed.unreadable += unreadable;
     }
   }
   return latest;

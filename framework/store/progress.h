@@ -21,13 +21,23 @@ std::vector<std::int64_t> progress_steps(const Store& store, const std::string& 
 /// the data, …). Throws Error(io) when it is not there, Error(store_invalid) or Error(store_digest) when it is damaged.
 std::unique_ptr<const StageFile> open_progress(const Store& store, const std::string& run_key, std::int64_t step);
 
-/// The newest step whose file is intact, and what was found in newer ones that are not: file, expected, found.
+/// What was found in checkpoints that cannot be used.
+struct PassedOver {
+  std::vector<std::string> damaged;  ///< a line each: file, expected, found
+  std::size_t unreadable = 0;        ///< of these those that the system would not read (Error(io)): a bad sector, permissions
+
+  /// Error(io) naming what could not be read, where there was such: for those who found none to go on from. The disk may be
+  /// readable later, and nothing is to be begun anew for that.
+  void require_readable() const;
+};
+
+/// The newest step whose file is intact, and the newer ones that are not.
 struct LatestProgress {
   std::optional<std::int64_t> step;
-  std::vector<std::string> damaged;
+  PassedOver passed;
 };
-/// Of `steps` (ascending) the newest that `check` does not refuse with Error(store_invalid) or Error(store_digest). Other errors
-/// are passed on: a disk that cannot be read now may be readable later, and nothing is to be begun anew for that.
+/// Of `steps` (ascending) the newest that `check` does not refuse with Error(store_invalid), Error(store_digest) or Error(io). Other
+/// errors are passed on.
 LatestProgress newest_intact(const std::vector<std::int64_t>& steps, const std::function<void(std::int64_t step)>& check);
 /// Every byte is checked.
 LatestProgress latest_progress(const Store& store, const std::string& run_key);

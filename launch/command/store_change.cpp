@@ -7,6 +7,7 @@
 #include "framework/store/refs.h"
 #include "launch/command/store_command.h"
 #include "launch/command/store_text.h"
+#include "recipes/methods/stage_method.h"
 
 namespace retain::launch {
 namespace {
@@ -41,7 +42,8 @@ int blend(const StoreOptions& options, const std::string& a, const std::string& 
           const std::string& branch) {
   const Store store = Store::open(options.path);
   const StoreLock lock(store, "retain store blend");
-  const std::string id = framework::commit_blend(store, lock, store.resolve(a), store.resolve(b), alpha);
+  const std::string first = store.resolve(a), second = store.resolve(b);
+  const std::string id = framework::commit_blend(store, lock, first, second, alpha, recipes::carried_teaching(store, {first, second}));
   if (!branch.empty()) framework::move_ref(store, lock, RefKind::branch, branch, id, "blend of " + a + " and " + b);
   std::cout << id << '\n';
   return 0;

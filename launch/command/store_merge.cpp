@@ -5,6 +5,7 @@
 #include "framework/store/merge.h"
 #include "framework/store/refs.h"
 #include "launch/command/store_command.h"
+#include "recipes/methods/stage_method.h"
 
 namespace retain::launch {
 namespace {
@@ -28,7 +29,10 @@ int merge(const StoreOptions& options, MergeOptions chosen) {
   chosen.settings.sign = chosen.sign == "sum" ? framework::SignRule::sum : framework::SignRule::count;
   std::vector<std::string> stages;
   for (const std::string& stage : chosen.stages) stages.push_back(store.resolve(stage));
-  const std::string id = framework::commit_merge(store, lock, store.resolve(chosen.base), stages, chosen.settings);
+  const std::string base = store.resolve(chosen.base);
+  std::vector<std::string> parents{base};
+  parents.insert(parents.end(), stages.begin(), stages.end());
+  const std::string id = framework::commit_merge(store, lock, base, stages, chosen.settings, recipes::carried_teaching(store, parents));
   if (!chosen.branch.empty()) framework::move_ref(store, lock, framework::RefKind::branch, chosen.branch, id, chosen.kind + " on " + chosen.base);
   std::cout << id << '\n';
   return 0;

@@ -14,7 +14,6 @@
 #include "framework/base/random.h"
 #include "recipes/evaluation/hidden_pass.h"
 #include "recipes/methods/lora_layer.h"
-#include "recipes/methods/peft_files.h"
 
 namespace retain::recipes {
 
@@ -144,15 +143,16 @@ Lora::Lora(MethodSetup setup) : Method(std::move(setup.groups)) {
   adapter_digest_ = table.text("adapter_digest", "");
   const std::filesystem::path named = table.text("adapter", "");
   if (named.empty()) return;
-  adapter_ = named.is_absolute() || table.overridden("adapter") ? named : table.folder_of("adapter", {}) / named;
-  adapter_digest_ = peft_digest(adapter_);
-  const PeftSettings stored = read_peft_settings(adapter_);
+  const std::filesystem::path folder = named.is_absolute() || table.overridden("adapter") ? named : table.folder_of("adapter", {}) / named;
+  adapter_digest_ = peft_digest(folder);
+  const PeftSettings stored = read_peft_settings(folder);
   if (stored.rank != settings_.rank || stored.alpha != settings_.alpha || stored.rank_stabilised != settings_.rank_stabilised)
     throw Error(ErrorKind::config_invalid,
-                {table.where("adapter") + ": the adapter in " + adapter_.string() + " does not fit the recipe",
+                {table.where("adapter") + ": the adapter in " + folder.string() + " does not fit the recipe",
                  "rank " + std::to_string(settings_.rank) + ", alpha " + std::to_string(settings_.alpha) + (settings_.rank_stabilised ? ", rslora" : ""),
                  "rank " + std::to_string(stored.rank) + ", alpha " + std::to_string(stored.alpha) + (stored.rank_stabilised ? ", rslora" : ""),
                  "give the recipe the adapter's settings"});
+  adapter_.emplace(folder);
 }
 
 json::object Lora::describe() const {
@@ -170,11 +170,11 @@ json::object Lora::describe_stage(bool first) const {
 }
 
 void Lora::check(const models::LmmConfig& config, const ParameterTable& table) const {
-  if (adapter_.empty()) return;
+  if (!adapter_) return;
   std::vector<ParameterSpec> rows;
   for (const ParameterSpec& row : table.rows())
     if (is_adapter(row.name)) rows.push_back(row);
-  check_peft_tensors(adapter_, config, rows);
+  adapter_->check(config, rows);
 }
 
 std::vector<Selected> Lora::adapted(const ParameterTable& table) const {
@@ -228,8 +228,8 @@ std::vector<ParameterSpec> Lora::own_parameters(const ParameterTable& table) con
 
 void Lora::initialise(parallel::Parameter& parameter, const OwnStart& start) const {
   const ParameterSpec& row = parameter.spec;
-  if (start.first && !adapter_.empty()) {
-    parameter.value.copy_(row.slice_of(read_peft_tensor(adapter_, start.config, row), start.tensor_rank));
+  if (start.first && adapter_) {
+    parameter.value.copy_(row.slice_of(adapter_->read(start.config, row), start.tensor_rank));
     return;
   }
   if (row.name.ends_with(kUp)) {

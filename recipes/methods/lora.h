@@ -3,11 +3,12 @@
 // the layer. s is alpha / r, or alpha / √r (rsLoRA: Kalajdzievski 2023, arXiv 2312.03732).
 #pragma once
 #include <cstdint>
-#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "recipes/methods/peft_files.h"
 #include "recipes/methods/registry.h"
 
 namespace retain::recipes {
@@ -31,7 +32,7 @@ class Lora final : public Method {
   framework::json::object describe() const override;
   /// Without the folder's digest where new adapters begin as if there were no folder.
   framework::json::object describe_stage(bool first) const override;
-  /// Throws what check_peft_tensors throws.
+  /// Throws what PeftTensors::check throws.
   void check(const models::LmmConfig& config, const parallel::ParameterTable& table) const override;
   std::vector<Selected> select(const parallel::ParameterTable& table) const override;
   std::vector<parallel::ParameterSpec> own_parameters(const parallel::ParameterTable& table) const override;
@@ -49,7 +50,7 @@ class Lora final : public Method {
   std::vector<Selected> adapted(const parallel::ParameterTable& table) const;
 
   LoraSettings settings_;
-  std::filesystem::path adapter_;
+  std::optional<PeftTensors> adapter_;  ///< nothing: every adapter begins new
   std::string adapter_digest_;
 };
 

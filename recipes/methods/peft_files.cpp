@@ -14,7 +14,6 @@
 #include "framework/store/digest.h"
 #include "models/weights/load.h"
 #include "models/weights/name_map.h"
-#include "models/weights/safetensors.h"
 #include "models/weights/safetensors_writer.h"
 
 namespace retain::recipes {
@@ -68,17 +67,6 @@ std::optional<std::string> canonical_name(const models::LmmConfig& config, const
   return models::resolve_name(config, expected, stored.substr(kRoot.size()));
 }
 
-void require_shape(const fs::path& folder, const std::string& stored, const parallel::ParameterSpec& row, const std::vector<std::int64_t>& shape) {
-  if (shape == row.shape) return;
-  throw Error(ErrorKind::checkpoint_shape_mismatch, {(folder / kWeights).string() + ": " + stored + " does not fit " + row.name,
-                                                     framework::to_string(row.shape), framework::to_string(shape), "use an adapter of this model and rank"});
-}
-
-[[noreturn]] void missing(const fs::path& folder, const std::string& name, std::size_t tensors) {
-  throw Error(ErrorKind::checkpoint_missing_tensor, {(folder / kWeights).string() + " has nothing for " + name, "an adapter for every layer the recipe names",
-                                                     std::to_string(tensors) + " other tensors", "train with the patterns the adapter was made for"});
-}
-
 std::string base_name(const std::string& name) {
   return name.substr(0, name.size() - std::string(".lora_A.weight").size());
 }
@@ -108,41 +96,53 @@ PeftSettings read_peft_settings(const fs::path& folder) {
   return found;
 }
 
-void check_peft_tensors(const fs::path& folder, const models::LmmConfig& config, const std::vector<parallel::ParameterSpec>& rows) {
-  const models::SafetensorsDirectory file = models::SafetensorsDirectory::of_file(folder / kWeights);
+PeftTensors::PeftTensors(const fs::path& folder)
+    : file_((folder / kWeights).string()), tensors_(models::SafetensorsDirectory::of_file(file_)), names_(tensors_.names()) {}
+
+void PeftTensors::require_shape(const std::string& stored, const parallel::ParameterSpec& row) const {
+  const std::vector<std::int64_t>& shape = tensors_.find(stored)->shape;
+  if (shape == row.shape) return;
+  throw Error(ErrorKind::checkpoint_shape_mismatch, {file_ + ": " + stored + " does not fit " + row.name, framework::to_string(row.shape),
+                                                     framework::to_string(shape), "use an adapter of this model and rank"});
+}
+
+void PeftTensors::missing(const std::string& name) const {
+  throw Error(ErrorKind::checkpoint_missing_tensor, {file_ + " has nothing for " + name, "an adapter for every layer the recipe names",
+                                                     std::to_string(names_.size()) + " other tensors", "train with the patterns the adapter was made for"});
+}
+
+void PeftTensors::check(const models::LmmConfig& config, const std::vector<parallel::ParameterSpec>& rows) const {
   std::map<std::string, const parallel::ParameterSpec*> wanted;
   std::vector<std::string> expected, surplus;
   for (const parallel::ParameterSpec& row : rows) {
     wanted[row.name] = &row;
     expected.push_back(row.name);
   }
-  for (const std::string& stored : file.names()) {
+  for (const std::string& stored : names_) {
     const auto name = canonical_name(config, expected, stored);
     const auto row = name ? wanted.find(*name) : wanted.end();
     if (row == wanted.end()) {
       surplus.push_back(stored);
       continue;
     }
-    require_shape(folder, stored, *row->second, file.find(stored)->shape);
+    require_shape(stored, *row->second);
     wanted.erase(row);
   }
-  if (!wanted.empty()) missing(folder, wanted.begin()->first, file.names().size());
+  if (!wanted.empty()) missing(wanted.begin()->first);
   if (!surplus.empty())
-    throw Error(ErrorKind::checkpoint_surplus_tensor, {(folder / kWeights).string() + ": " + surplus.front() + " lies beside no layer the recipe names",
+    throw Error(ErrorKind::checkpoint_surplus_tensor, {file_ + ": " + surplus.front() + " lies beside no layer the recipe names",
                                                        "lora_A.weight and lora_B.weight of the recipe's layers, once each",
-                                                       std::to_string(surplus.size()) + " of " + std::to_string(file.names().size()) + " tensors have no place",
+                                                       std::to_string(surplus.size()) + " of " + std::to_string(names_.size()) + " tensors have no place",
                                                        "name their layers in `train` too, or use an adapter of the recipe's layers alone"});
 }
 
-at::Tensor read_peft_tensor(const fs::path& folder, const models::LmmConfig& config, const parallel::ParameterSpec& row) {
-  const models::SafetensorsDirectory file = models::SafetensorsDirectory::of_file(folder / kWeights);
-  for (const std::string& stored : file.names()) {
+at::Tensor PeftTensors::read(const models::LmmConfig& config, const parallel::ParameterSpec& row) const {
+  for (const std::string& stored : names_) {
     if (!canonical_name(config, {row.name}, stored)) continue;
-    const at::Tensor value = file.read(stored);
-    require_shape(folder, stored, row, value.sizes().vec());
-    return value.to(at::kFloat);
+    require_shape(stored, row);
+    return tensors_.read(stored).to(at::kFloat);
   }
-  missing(folder, row.name, file.names().size());
+  missing(row.name);
 }
 
 std::string peft_digest(const fs::path& folder) {

@@ -11,6 +11,7 @@
 
 #include "framework/store/tensor_source.h"
 #include "models/lmm/config.h"
+#include "models/weights/safetensors.h"
 #include "parallel/parameter.h"
 
 namespace retain::recipes {
@@ -26,13 +27,28 @@ struct PeftSettings {
 /// LoRA (DoRA, biases, modules saved whole, ranks that differ by layer) and for those that go with other base weights (PiSSA, …).
 PeftSettings read_peft_settings(const std::filesystem::path& folder);
 
-/// Holds the names and shapes of the folder's tensors against the adapters' `rows`, one each. Throws
-/// Error(checkpoint_missing_tensor), Error(checkpoint_surplus_tensor) for what no row is, and Error(checkpoint_shape_mismatch).
-void check_peft_tensors(const std::filesystem::path& folder, const models::LmmConfig& config, const std::vector<parallel::ParameterSpec>& rows);
+/// The tensors of a folder. Their file is opened once and stays open, so what is checked and what is loaded are of one file even
+/// where another takes its place in the folder.
+class PeftTensors {
+ public:
+  /// Throws what models::SafetensorsFile throws.
+  explicit PeftTensors(const std::filesystem::path& folder);
 
-/// A whole adapter tensor as float32, found by its layer's canonical name under any of the families' namings. Throws
-/// Error(checkpoint_missing_tensor), and Error(checkpoint_shape_mismatch) where it does not fit `row`.
-at::Tensor read_peft_tensor(const std::filesystem::path& folder, const models::LmmConfig& config, const parallel::ParameterSpec& row);
+  /// Holds names and shapes against the adapters' `rows`, one each. Throws Error(checkpoint_missing_tensor),
+  /// Error(checkpoint_surplus_tensor) for what no row is, and Error(checkpoint_shape_mismatch).
+  void check(const models::LmmConfig& config, const std::vector<parallel::ParameterSpec>& rows) const;
+  /// A whole tensor as float32, found by its layer's canonical name under any of the families' namings. Throws
+  /// Error(checkpoint_missing_tensor), and Error(checkpoint_shape_mismatch) where it does not fit `row`.
+  at::Tensor read(const models::LmmConfig& config, const parallel::ParameterSpec& row) const;
+
+ private:
+  void require_shape(const std::string& stored, const parallel::ParameterSpec& row) const;
+  [[noreturn]] void missing(const std::string& name) const;
+
+  std::string file_;
+  models::SafetensorsDirectory tensors_;
+  std::vector<std::string> names_;
+};
 
 /// Hexadecimal digest of both files' bytes.
 std::string peft_digest(const std::filesystem::path& folder);

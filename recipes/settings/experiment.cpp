@@ -149,16 +149,25 @@ fs::path data_path(const ConfigTable& beside, const Entry& entry, const std::str
   return path.is_absolute() || beside.overridden(key) ? path : data_root / path;
 }
 
+/// What tasks and benchmarks say alike: a name, a data file (under its member's own key), its pictures, and how rows become records.
+/// Returns where the rest of the entry stands.
+template <typename Named>
+Entry read_records_of(Named& named, fs::path Named::*data, const std::string& key, const ConfigTable& table, const std::string& section,
+                      const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files) {
+  const Entry entry = entry_of(table, folder, section, files);
+  named.name = entry.table.text("name");
+  if (!table.has(key)) entry.table.text(key);  // required
+  named.*data = data_path(table, entry, key, folder, e.data_root);
+  named.images = data_path(table, entry, "images", folder, e.data_root);
+  named.source = read_source(entry.table, e.mode);
+  return entry;
+}
+
 std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files) {
   std::vector<Task> tasks;
   for (const ConfigTable& table : root.tables("task")) {
-    const Entry entry = entry_of(table, folder, "task", files);
     Task task;
-    task.name = entry.table.text("name");
-    if (!table.has("train")) entry.table.text("train");  // required
-    task.train = data_path(table, entry, "train", folder, e.data_root);
-    task.images = data_path(table, entry, "images", folder, e.data_root);
-    task.source = read_source(entry.table, e.mode);
+    const Entry entry = read_records_of(task, &Task::train, "train", table, "task", folder, e, files);
     task.mixture = e.mode == Mode::faithful ? framework::MixtureMode::faithful : framework::MixtureMode::clean;
     task.settings = read_settings(entry.table, e.train);
     task.records = table.integer("records", entry.table.integer("records", 0, 0, kMany), 0, kMany);
@@ -194,13 +203,8 @@ BenchmarkKind read_kind(const ConfigTable& table) {
 std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files, const Extras& extras) {
   std::vector<Benchmark> benchmarks;
   for (const ConfigTable& table : root.tables("benchmark")) {
-    const Entry entry = entry_of(table, folder, "benchmark", files);
     Benchmark benchmark;
-    benchmark.name = entry.table.text("name");
-    if (!table.has("data")) entry.table.text("data");  // required
-    benchmark.data = data_path(table, entry, "data", folder, e.data_root);
-    benchmark.images = data_path(table, entry, "images", folder, e.data_root);
-    benchmark.source = read_source(entry.table, e.mode);
+    const Entry entry = read_records_of(benchmark, &Benchmark::data, "data", table, "benchmark", folder, e, files);
     std::vector<std::string> metrics = framework::metric_names();
     for (const auto& [name, metric] : extras.metrics) metrics.push_back(name);
     benchmark.scoring.metric = entry.table.choice("metric", metrics, "exact_match");

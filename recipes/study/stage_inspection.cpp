@@ -41,10 +41,11 @@ json::object StageInspection::place(std::int64_t steps, std::int64_t rolled_back
 }
 
 bool StageInspection::resume(Trainer& trainer) {
-  std::vector<std::string> damaged;
-  const auto running = store_.latest_progress(stage_.key, &damaged), good = store_.latest_progress(good_key(stage_.key), &damaged);
+  framework::PassedOver passed;
+  const auto running = store_.latest_progress(stage_.key, &passed), good = store_.latest_progress(good_key(stage_.key), &passed);
   if (!running && !good) {
-    warn_of_damaged(log_, store_, damaged, stage_.title + " starts over at step 0");
+    passed.require_readable();
+    warn_of_damaged(log_, store_, passed.damaged, stage_.title + " starts over at step 0");
     return false;
   }
   // Of two states the later in the stage's history: what is kept under the other key is then the last good one before it.
@@ -54,7 +55,7 @@ bool StageInspection::resume(Trainer& trainer) {
   };
   const bool from_good = good && (!running || age(*good) > age(*running));
   const parallel::ShardedStore::Progress& newest = from_good ? *good : *running;
-  warn_of_damaged(log_, store_, damaged, stage_.title + " goes on from step " + std::to_string(newest.step));
+  warn_of_damaged(log_, store_, passed.damaged, stage_.title + " goes on from step " + std::to_string(newest.step));
   trainer.resume(store_, from_good ? good_key(stage_.key) : stage_.key, newest);
   const json::object& notes = trainer.notes();
   if (notes.empty()) return true;
@@ -112,7 +113,7 @@ Inspection StageInspection::inspect(std::int64_t steps, Trainer& trainer, models
 Inspection StageInspection::act(const Watch& watch, json::object what, std::int64_t steps, Trainer& trainer) {
   Inspection verdict = watch.action == WatchAction::stop ? Inspection::finish : Inspection::go_on;
   if (watch.action != WatchAction::stop) rate_factor_ *= watch.factor;
-  // Without an intact state to go back to only the rates are lowered; the trainer's warning tells.
+  // Without an intact state to go back to only the rates are lowered; the trainer's warning tells. (One that cannot be read ends the run.)
   if (watch.action == WatchAction::roll_back && trainer.resume(store_, good_key(stage_.key))) {
     const bool tired = rolled_back_ >= watch.most;
     store_.clear_progress(stage_.key);  // of steps that will be done again

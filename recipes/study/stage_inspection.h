@@ -28,6 +28,7 @@ class StageInspection {
                   InspectedStage stage);
 
   /// Collective: goes on from the newest state that is kept of the stage, also from one that a rule keeps. False when there is none.
+  /// Throws Error(io) where none is intact and one cannot be read.
   bool resume(Trainer& trainer);
   /// Collective, after `steps` steps: reads the probes that are due, then holds the figures that are watched against their bounds.
   /// The model is as it was afterwards, unless a rule rolled it back.

@@ -83,9 +83,10 @@ void Trainer::save(parallel::ShardedStore& store, const std::string& run_key, co
 }
 
 bool Trainer::resume(parallel::ShardedStore& store, const std::string& run_key) {
-  std::vector<std::string> damaged;
-  const auto progress = store.latest_progress(run_key, &damaged);
-  warn_of_damaged(log_, store, damaged, progress ? "going on from step " + std::to_string(progress->step) : "there is no older one");
+  framework::PassedOver passed;
+  const auto progress = store.latest_progress(run_key, &passed);
+  if (!progress) passed.require_readable();
+  warn_of_damaged(log_, store, passed.damaged, progress ? "going on from step " + std::to_string(progress->step) : "there is no older one");
   if (progress) resume(store, run_key, *progress);
   return progress.has_value();
 }

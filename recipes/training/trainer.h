@@ -75,8 +75,8 @@ class Trainer {
   /// `parents`: the stage ids this stage is trained from.
   void save(parallel::ShardedStore& store, const std::string& run_key, const std::vector<std::string>& parents);
   /// Collective: goes on from the newest intact checkpoint of `run_key`, written on this or any other mesh; the log names damaged
-  /// ones. False when there is none: nothing was changed. Throws Error(store_invalid) when it is of another run. An inspection may
-  /// call it in the middle of run().
+  /// ones. False when there is none: nothing was changed. Throws Error(store_invalid) when it is of another run, Error(io) when there
+  /// is none intact and one that cannot be read. An inspection may call it in the middle of run().
   bool resume(parallel::ShardedStore& store, const std::string& run_key);
   /// The same from a checkpoint that ShardedStore::latest_progress found.
   void resume(parallel::ShardedStore& store, const std::string& run_key, const parallel::ShardedStore::Progress& progress);

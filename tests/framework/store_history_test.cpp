@@ -16,6 +16,7 @@
 #include "framework/store/results.h"
 #include "framework/store/verify.h"
 #include "tests/framework/store_support.h"
+#include "tests/support/bad_sectors.h"
 
 namespace retain::framework::testing {
 namespace {
@@ -248,12 +249,45 @@ TEST_F(HistoryTest, ADamagedCheckpointLeavesTheOneBefore) {
     std::ofstream(newest, std::ios::binary | std::ios::trunc) << bytes;
     const LatestProgress latest = latest_progress(store, "run-1");
     EXPECT_EQ(latest.step, 20) << at;
-    ASSERT_EQ(latest.damaged.size(), 1U) << at;
-    EXPECT_NE(latest.damaged.front().find(newest.string()), std::string::npos) << latest.damaged.front();
-    EXPECT_EQ(latest.damaged.front().find("roll back"), std::string::npos) << "there is no stage to roll back to";
+    ASSERT_EQ(latest.passed.damaged.size(), 1U) << at;
+    EXPECT_NE(latest.passed.damaged.front().find(newest.string()), std::string::npos) << latest.passed.damaged.front();
+    EXPECT_EQ(latest.passed.damaged.front().find("roll back"), std::string::npos) << "there is no stage to roll back to";
   }
   put_checkpoint(store, lock, 25);
   EXPECT_EQ(progress_steps(store, "run-1"), (std::vector<std::int64_t>{20, 25})) << "the run went back past the damaged one";
+}
+
+TEST_F(HistoryTest, ACheckpointThatCannotBeReadLeavesTheOneBefore) {
+  for (const std::int64_t step : {10, 20, 30}) put_checkpoint(store, lock, step);
+  const std::string newest = "step-000000000030.h5", older = "step-000000000020.h5";
+  tests::BadSectors disk;
+  const Store read = Store::open(store.root(), disk);
+  // The header is read on open, the array in the middle of the file; a file may refuse to be opened at all.
+  for (const std::uint64_t from : {std::uint64_t{0}, open_progress(store, "run-1", 30)->manifest().arrays.front().offset})
+    for (const bool opens : {true, false}) {
+      disk.unreadable = {newest};
+      disk.from = from;
+      disk.opens = opens;
+      const LatestProgress latest = latest_progress(read, "run-1");
+      EXPECT_EQ(latest.step, 20) << from;
+      EXPECT_EQ(latest.passed.unreadable, 1U) << from;
+      ASSERT_EQ(latest.passed.damaged.size(), 1U) << from;
+      EXPECT_NE(latest.passed.damaged.front().find(newest), std::string::npos) << latest.passed.damaged.front();
+      EXPECT_NE(latest.passed.damaged.front().find("Input/output error"), std::string::npos) << latest.passed.damaged.front();
+      disk.unreadable = {newest, older};
+      const LatestProgress none = latest_progress(read, "run-1");
+      EXPECT_FALSE(none.step) << from;
+      EXPECT_EQ(none.passed.unreadable, 2U) << from;
+      EXPECT_EQ(kind_of([&] { none.passed.require_readable(); }), ErrorKind::io);
+    }
+  std::ofstream(store.root() / "progress" / "run-1" / older, std::ios::trunc) << "torn";
+  disk.unreadable = {newest};
+  const LatestProgress latest = latest_progress(read, "run-1");
+  EXPECT_FALSE(latest.step);
+  EXPECT_EQ(kind_of([&] { latest.passed.require_readable(); }), ErrorKind::io) << "the newer one may be readable later";
+  disk.unreadable = {};
+  put_checkpoint(store, lock, 20);
+  EXPECT_EQ(latest_progress(read, "run-1").step, 20);
 }
 
 TEST_F(HistoryTest, CheckpointsKeepTheNewest) {
@@ -263,7 +297,7 @@ TEST_F(HistoryTest, CheckpointsKeepTheNewest) {
   std::ofstream(store.root() / "progress" / "run-1" / "step-000000000030.h5", std::ios::trunc) << "torn";
   const LatestProgress latest = latest_progress(store, "run-1");
   EXPECT_EQ(latest.step, 20);
-  EXPECT_EQ(latest.damaged.size(), 1U);
+  EXPECT_EQ(latest.passed.damaged.size(), 1U);
   EXPECT_EQ(open_progress(store, "run-1", 20)->manifest().inputs.at("step").as_int64(), 20);
   clear_progress(store, lock, "run-1");
   EXPECT_TRUE(progress_runs(store).empty());

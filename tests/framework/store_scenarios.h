@@ -116,7 +116,7 @@ inline void expect_intact(const Store& store, const std::string& when) {
   EXPECT_EQ(start.read_all(kBias.substr(8)), base().bytes.at(kBias)) << when;
   EXPECT_NO_THROW(StageReader(store, store.resolve("main"))) << when;
   const LatestProgress progress = latest_progress(store, "run");
-  EXPECT_TRUE(progress.step && progress.damaged.empty()) << when << ": a checkpoint was lost";
+  EXPECT_TRUE(progress.step && progress.passed.damaged.empty()) << when << ": a checkpoint was lost";
 }
 
 inline std::string contents(const Store& store) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole runs under hardship: a file system that fills up, lost permissions, a read-only mount, a clock that is set back. Each is
+"""Whole runs under hardship: a file system that fills up, lost permissions, checkpoints that cannot be read, a read-only mount, a clock that is set back. Each is
 named, nothing is lost, and the same command ends where an undisturbed run does. hardship.py RETAIN permission|mounts|clock
 Mounts need root or user namespaces, the clock needs libfaketime; without them the status is 77 (skipped).
 """
@@ -31,6 +31,11 @@ def enter_namespace():
         if shutil.which("unshare") and subprocess.run(namespace + ["true"], capture_output=True).returncode == 0:
             os.execvp(namespace[0], namespace + [sys.executable, __file__, RETAIN, PART, "inside"])
     skip("mounts need root or user namespaces")
+
+
+def like_any_owner():
+    """Root without its right to pass over permissions."""
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 
 def write_experiment(store):
@@ -112,8 +117,7 @@ class Hardship:
         subprocess.run(["umount", store], check=True)
 
     def lost_permission(self):
-        # Root without its right to pass over permissions is like any other owner.
-        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        prefix = like_any_owner()
         for part in ("stages", "temporary", "progress", "results", "refs/heads"):
             store = self.folder / f"locked-{part.replace('/', '-')}"
             self.report.check(harness.run(RETAIN, "import", harness.MODEL / "hub", store, check=False).returncode == 0, "import")
@@ -124,6 +128,32 @@ class Hardship:
             self.clean(store, f"no permission in {part}")
             (store / part).chmod(0o755)
             self.finishes(store, f"permission in {part} given back", prefix=prefix)
+
+    def unreadable_checkpoint(self):
+        """What cannot be read, whatever the reason, gives way to the checkpoint before; where all cannot be read nothing is begun anew."""
+        store, prefix = self.folder / "unreadable", like_any_owner()
+        process = subprocess.Popen([RETAIN, "-q", "run", str(write_experiment(store))], env=harness.ENVIRONMENT, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list((store / "progress").glob("*/*.h5"))) < 2:
+            time.sleep(0.002)
+        process.kill()  # in the middle of a stage
+        process.wait()
+        files = sorted((store / "progress").glob("*/*.h5"))
+        if len(files) < 2:
+            return self.report.check(False, f"the run could not be killed while it had two checkpoints: {files}")
+        for file in files:
+            file.chmod(0)
+        done = self.run(store, prefix=prefix)
+        self.refused(done, "Permission denied", "no checkpoint can be read")
+        self.report.check(all(str(file) in done.stderr for file in files), f"they are not all named: {done.stderr}")
+        self.report.check(sorted((store / "progress").glob("*/*.h5")) == files, "checkpoints that cannot be read are gone")
+        for file in files[:-1]:
+            file.chmod(0o644)
+        done = self.run(store, prefix=prefix)
+        self.report.check(done.returncode == 0, f"the newest checkpoint cannot be read: {done.stderr}")
+        said = [line for line in done.stderr.splitlines() if str(files[-1]) in line]
+        step = int(files[-2].stem.removeprefix("step-"))
+        self.report.check(len(said) == 1 and f"goes on from step {step}" in said[0], f"the newest checkpoint cannot be read: {done.stderr}")
+        self.finishes(store, "a checkpoint could not be read", prefix=prefix)
 
     def clock_set_back(self):
         libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
@@ -151,7 +181,7 @@ class Hardship:
 
     def face(self, part):
         self.finishes_undisturbed()
-        for hardship in {"permission": [self.lost_permission], "mounts": [self.full_disk, self.read_only], "clock": [self.clock_set_back]}[part]:
+        for hardship in {"permission": [self.lost_permission, self.unreadable_checkpoint], "mounts": [self.full_disk, self.read_only], "clock": [self.clock_set_back]}[part]:
             hardship()
 
     def finishes_undisturbed(self):

@@ -6,6 +6,7 @@ study says, blends and merges between the stages, adapters exported, and every w
 """
 import json
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -90,12 +91,38 @@ def check_between(report, folder, experiment, store):
     for kind in ("task_arithmetic", "ties", "dare", "dare_ties"):
         merged = harness.run(RETAIN, "store", "merge", store, "base", "plain", "l2", "--kind", kind, "--density", "0.5").stdout.strip()
         harness.run(RETAIN, "eval", experiment, "--stage", merged)
+    check_thinned_out(report, folder, experiment, store)
     harness.run(RETAIN, "export", store, "kept", folder / "adapter", "--adapter")
     settings = json.loads((folder / "adapter" / "adapter_config.json").read_text())
     report.check(settings["r"] == 2 and settings["peft_type"] == "LORA", f"PEFT's settings: {settings}")
     tensors = harness.read_safetensors(folder / "adapter" / "adapter_model.safetensors")
     report.check(all(name.startswith("base_model.model.") for name in tensors) and tensors, "PEFT's names")
     check_imported_adapter(report, folder, store)
+
+
+def check_thinned_out(report, folder, experiment, store):
+    """A blend and a merge of stages with adapters or experts load when gc has removed what they were made of."""
+    thin = folder / "thin"
+    shutil.copytree(store, thin)
+    measured = {}
+
+    def eval_of(name):
+        return harness.run(RETAIN, "eval", experiment, "--set", f"store.path={thin}", "--stage", name).stdout
+
+    for recipe in ("kept", "moe"):
+        for name, made in ((f"{recipe}_blend", ("blend", thin, f"{recipe}~1", recipe, "--alpha", "0.25")),
+                           (f"{recipe}_merge", ("merge", thin, f"{recipe}~1", recipe))):
+            harness.run(RETAIN, "store", *made, "--branch", name)
+            measured[name] = eval_of(name)
+    for recipe in ("kept", "moe"):
+        harness.run(RETAIN, "store", "rollback", thin, recipe, "base")
+    harness.run(RETAIN, "store", "gc", thin, "--forget", "--keep-last", "1")
+    shown = [json.loads(harness.run(RETAIN, "store", "show", thin, name, "--json").stdout) for name in measured]
+    gone = {parent for stage in shown for parent in stage["parents"] if not (thin / "stages" / f"{parent}.h5").exists()}
+    report.check(len(gone) == 4, f"gc leaves what they were made of: {gone}")
+    for name, before in measured.items():
+        report.check(eval_of(name) == before, f"{name} measures otherwise when its parents are gone")
+    harness.run(RETAIN, "export", thin, "kept_merge", folder / "adapter_of_merge", "--adapter")
 
 
 def check_imported_adapter(report, folder, store):

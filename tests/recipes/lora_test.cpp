@@ -149,13 +149,27 @@ TEST(Lora, AFoldersAdaptersBeginABranchAndNoLaterStage) {
   const auto first = model_with(*imported, mesh), later = model_with(*imported, mesh, false), plain = model_with(*own, mesh, false);
   const std::string a = "language.layers.0.mlp.up_proj.lora_A.weight";
   const parallel::Parameter& row = first->parameters().parameter(a);
-  EXPECT_TRUE(at::equal(row.value, read_peft_tensor(kAdapter, first->config(), row.spec)));
+  EXPECT_TRUE(at::equal(row.value, PeftTensors(kAdapter).read(first->config(), row.spec)));
   for (const parallel::Parameter& parameter : plain->parameters().all())
     EXPECT_TRUE(at::equal(parameter.value, later->parameters().at(parameter.spec.name))) << parameter.spec.name;
   EXPECT_TRUE(imported->describe_stage(true).contains("adapter_digest"));
   EXPECT_EQ(imported->describe_stage(false), own->describe_stage(false)) << "it learns what it would without the folder";
   const auto kept = lora_of(fixture_keys(expected, "adapter = \"" + kAdapter + "\"\nmerge = false\n"));
   EXPECT_EQ(kept->describe_stage(false), kept->describe()) << "as stages that are kept were remembered";
+}
+
+TEST(Lora, AFolderIsReadOnce) {
+  const auto world = parallel::open_world();
+  if (world->size() > 1) GTEST_SKIP() << "the same on any mesh";
+  const parallel::Mesh mesh(world, {1, 1, 1});
+  const fs::path folder = fs::temp_directory_path() / ("retain-peft-once-" + std::to_string(::getpid()));
+  fs::copy(kAdapter, folder);
+  const auto imported = lora_of("rank = 8\nalpha = 16\nadapter = \"" + folder.string() + "\"");
+  fs::remove_all(folder);  // what was digested and held against the settings is what is loaded
+  const auto model = model_with(*imported, mesh);
+  EXPECT_NO_THROW(imported->check(model->config(), model->table()));
+  const parallel::Parameter& row = model->parameters().parameter("language.layers.0.mlp.up_proj.lora_B.weight");
+  EXPECT_TRUE(at::equal(row.value, PeftTensors(kAdapter).read(model->config(), row.spec)));
 }
 
 TEST(Lora, AnAdapterHasTheRecipesLayersAndNoOthers) {
@@ -202,10 +216,10 @@ TEST(Lora, WrongInputsAreRefused) {
   EXPECT_EQ(kind_of([&] { lora_of("dropout = 0.1", {"vision"})->own_parameters(table); }), ErrorKind::config_unsupported);
   parallel::ParameterSpec row = *table.find("language.layers.0.self_attn.q_proj.weight");
   row.name = "language.layers.0.self_attn.q_proj.lora_A.weight";
-  EXPECT_EQ(kind_of([&] { read_peft_tensor(kAdapter, config, row); }), ErrorKind::checkpoint_missing_tensor);
+  EXPECT_EQ(kind_of([&] { PeftTensors(kAdapter).read(config, row); }), ErrorKind::checkpoint_missing_tensor);
   row.name = "language.layers.0.mlp.up_proj.lora_A.weight";
   row.shape = {3, 3};
-  EXPECT_EQ(kind_of([&] { read_peft_tensor(kAdapter, config, row); }), ErrorKind::checkpoint_shape_mismatch);
+  EXPECT_EQ(kind_of([&] { PeftTensors(kAdapter).read(config, row); }), ErrorKind::checkpoint_shape_mismatch);
   const fs::path folder = fs::temp_directory_path() / ("retain-peft-bad-" + std::to_string(::getpid()));
   fs::create_directories(folder);
   for (const char* text : {"[]", "{\"peft_type\": \"IA3\"}", "{\"peft_type\": \"LORA\"}", "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 4, \"use_dora\": true}",

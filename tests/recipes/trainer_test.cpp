@@ -15,6 +15,7 @@
 #include "framework/store/progress.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "tests/recipes/tiny_lmm.h"
+#include "tests/support/bad_sectors.h"
 #include "tests/support/shared_scratch.h"
 
 namespace retain::recipes {
@@ -160,9 +161,9 @@ TEST(Trainer, ADamagedCheckpointGivesWayToTheOneBefore) {
     whole.store = &store;
     EXPECT_TRUE(whole.trainer->run().finished);  // of 8 steps; the checkpoints of 4 and 6 are kept
     const auto goes_on = [&](std::int64_t step, std::size_t damaged) {
-      std::vector<std::string> messages;
-      store.latest_progress("run", &messages);
-      EXPECT_EQ(messages.size(), damaged) << "on every rank";
+      framework::PassedOver passed;
+      store.latest_progress("run", &passed);
+      EXPECT_EQ(passed.damaged.size(), damaged) << "on every rank";
       Lesson lesson(mesh, kKinds, settings, "llm");
       EXPECT_EQ(lesson.trainer->resume(store, "run"), step > 0);
       EXPECT_EQ(lesson.trainer->next_step(), step);
@@ -176,6 +177,39 @@ TEST(Trainer, ADamagedCheckpointGivesWayToTheOneBefore) {
     goes_on(0, 2);
     damage(mesh, store.store(), 6, /*header=*/true);
     goes_on(0, 2);
+  }
+}
+
+TEST(Trainer, ACheckpointThatCannotBeReadGivesWayToTheOneBefore) {
+  const auto world = parallel::open_world();
+  for (const MeshShape& shape : shapes_for(world->size())) {
+    const Mesh mesh(world, shape);
+    tests::SharedScratch scratch(*world);
+    TrainSettings settings = settings_of();
+    settings.save_every = 2;
+    tests::BadSectors disk;
+    parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write, "test", disk);
+    Lesson whole(mesh, kKinds, settings, "llm");
+    whole.store = &store;
+    EXPECT_TRUE(whole.trainer->run().finished);  // of 8 steps; the checkpoints of 4 and 6 are kept
+    const std::string newest = "step-000000000006.h5", older = "step-000000000004.h5";
+    const bool last = world->rank() == world->size() - 1;  // where its blocks lie nobody else meets the bad sector
+    if (last) disk.unreadable = {newest};
+    Lesson goes_on(mesh, kKinds, settings, "llm");
+    ASSERT_TRUE(goes_on.trainer->resume(store, "run"));
+    EXPECT_EQ(goes_on.trainer->next_step(), 4) << to_string(shape);
+    EXPECT_TRUE(goes_on.trainer->run().finished);
+    EXPECT_EQ(testing::difference(*whole.model, *goes_on.model), 0) << to_string(shape);
+    if (last) disk.unreadable = {newest, older};
+    Lesson nowhere(mesh, kKinds, settings, "llm");
+    try {
+      nowhere.trainer->resume(store, "run");
+      ADD_FAILURE() << "a disk that cannot be read is no reason to start over";
+    } catch (const framework::Error& error) {
+      EXPECT_EQ(error.kind(), framework::ErrorKind::io) << error.what();
+      for (const std::string& file : {newest, older}) EXPECT_NE(std::string(error.what()).find(file), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(framework::progress_steps(store.store(), "run"), (std::vector<std::int64_t>{4, 6})) << "nothing is lost";
   }
 }
 
