@@ -161,7 +161,8 @@ at::Device device_of(const std::vector<ShardedArray>& arrays) {
 }
 
 /// The chunk's bytes where they already lie together in this rank's part; undefined elsewhere.
-at::Tensor in_place(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk, const std::vector<Piece>& pieces) {
+at::Tensor in_place(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk,
+                    const std::vector<Piece>& pieces) {
   const std::int64_t element = framework::size_of(array.spec.dtype);
   if (pieces.size() != 1 || pieces[0].holder != mesh.world().rank() || !local.is_cpu()) return {};
   if (pieces[0].local.size() * element != chunk.bytes.size()) return {};

@@ -28,7 +28,8 @@ PeftSettings read_peft_settings(const std::filesystem::path& folder);
 
 /// Holds the names and shapes of the folder's tensors against the adapters' `rows`, one each. Throws
 /// Error(checkpoint_missing_tensor), Error(checkpoint_surplus_tensor) for what no row is, and Error(checkpoint_shape_mismatch).
-void check_peft_tensors(const std::filesystem::path& folder, const models::LmmConfig& config, const std::vector<parallel::ParameterSpec>& rows);
+void check_peft_tensors(const std::filesystem::path& folder, const models::LmmConfig& config,
+                        const std::vector<parallel::ParameterSpec>& rows);
 
 /// A whole adapter tensor as float32, found by its layer's canonical name under any of the families' namings. Throws
 /// Error(checkpoint_missing_tensor), and Error(checkpoint_shape_mismatch) where it does not fit `row`.

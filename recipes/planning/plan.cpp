@@ -111,7 +111,16 @@ class Planner {
     const auto table = extended_table(models::build_table(config_, shape.tensor, partition, experiment_.dtype), recipe.method.get());
     const auto selected = select(table, recipe.groups, recipe.method.get());
     const std::int64_t features = trains_tower(selected) ? 0 : features_kept(shape.data, recipe);
-    const MemoryRequest request{config_, table, partition, selected, settings, shape, experiment_.dtype, batch_, features, recipe.method.get(),
+    const MemoryRequest request{config_,
+                                table,
+                                partition,
+                                selected,
+                                settings,
+                                shape,
+                                experiment_.dtype,
+                                batch_,
+                                features,
+                                recipe.method.get(),
                                 experiment_.store_asynchronous};
     for (int stage = 0; stage < shape.pipeline; ++stage)
       for (int rank = 0; rank < shape.tensor; ++rank) {
@@ -145,7 +154,8 @@ class Planner {
   /// Ring reductions of a decoder layer (two forward, two backward), of gradients, and activations between pipeline stages.
   double messages(const LayoutPlan& layout, double samples, const std::vector<Selected>& selected) const {
     const MeshShape& shape = layout.shape;
-    const double activation = samples * static_cast<double>(sizes_.mean.tokens * config_.text.hidden * framework::size_of(experiment_.dtype));
+    const double activation =
+        samples * static_cast<double>(sizes_.mean.tokens * config_.text.hidden * framework::size_of(experiment_.dtype));
     const double layers = static_cast<double>(config_.text.layers) / shape.pipeline;
     const int passes = selected.empty() ? 2 : 4;
     double bytes = 0;
@@ -203,7 +213,8 @@ RankMemory plan_rank(const Experiment& experiment, const models::LmmConfig& conf
 
 Plan make_plan(const Experiment& experiment, const PlanRequest& request) {
   if (experiment.model.empty())
-    throw Error(ErrorKind::config_invalid, {"model.path is not set", "a folder with config.json", "nothing", "name it in [model] or with --set model.path=DIR"});
+    throw Error(ErrorKind::config_invalid, {"model.path is not set", "a folder with config.json", "nothing",
+                                            "name it in [model] or with --set model.path=DIR"});
   const models::LmmConfig config = models::read_config(experiment.model);
   Plan plan;
   plan.family = config.family;
