@@ -30,8 +30,7 @@ std::string trade_off(const Report& report) {
   }
   return "<h2>The trade-off</h2>" + framed(to_svg(chart)) +
          "<p class=\"note\">Bars: one standard deviation over seeds where a recipe has several, else the 95 % "
-         "bootstrap interval over samples. Further right: more "
-         "learned; further up: less forgotten.</p>";
+         "bootstrap interval over samples. Further right: more learned; further up: less forgotten.</p>";
 }
 
 /// A figure of every stage, the base first, one line a recipe; of one source and order.
@@ -164,8 +163,7 @@ std::string samples_section(const Report& report, std::size_t source) {
   }
   return html +
          "</tbody></table></div><p class=\"note\">After the last stage: the first questions of each benchmark that not "
-         "all of them score alike. "
-         "✓ scored one half or more, ✗ less.</p>";
+         "all of them score alike. ✓ scored one half or more, ✗ less.</p>";
 }
 
 }  // namespace
@@ -175,8 +173,7 @@ std::string to_html(const Report& report) {
   const std::string title = report.sources.size() == 1 ? first.title : std::to_string(report.sources.size()) + " studies";
   std::string html =
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\">"
-      "<link rel=\"icon\" href=\"data:,\"><title>" +
+      "content=\"width=device-width,initial-scale=1\"><link rel=\"icon\" href=\"data:,\"><title>" +
       escape_html(title) + "</title><style>" + kPageStyle + "</style></head><body>\n<h1>" + escape_html(title) +
       "</h1>\n";
   for (const StudySource& source : report.sources)

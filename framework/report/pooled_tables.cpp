@@ -14,8 +14,8 @@ constexpr const char* kPoints = "%+.1f";
 constexpr std::size_t kMostStages = 6;
 constexpr const char* kIntervals =
     "Percentage points with 95 % intervals for other questions (bootstrap) and for other orders of the tasks, or with "
-    "one order for other seeds (Student's t: two "
-    "or three say little, so their intervals are wide); of a recipe with one run for other questions alone.";
+    "one order for other seeds (Student's t: two or three say little, so their intervals are wide); of a recipe with "
+    "one run for other questions alone.";
 
 /// "number_bias", or "distance, KL divergence from the base (nats)".
 std::string column_of(const Report& report, const std::string& probe) {
@@ -54,10 +54,9 @@ Table pooled_table(const Report& report, const std::vector<PooledRecipe>& pooled
               {},
               std::string(kIntervals) +
                   " Learned: a target right after its own stage against the base. Kept: after the last stage. Came "
-                  "back: held-out mean "
-                  "after the last stage against the lowest stage, which is chosen by other questions than it is "
-                  "measured with. Probes: mean over the stages "
-                  "against the base, percentage points where the column names no unit."};
+                  "back: held-out mean after the last stage against the lowest stage, which is chosen by other "
+                  "questions than it is measured with. Probes: mean over the stages against the base, percentage "
+                  "points where the column names no unit."};
   for (const std::string& probe : probes) table.columns.push_back(column_of(report, probe));
   for (const PooledRecipe& recipe : pooled) {
     table.rows.push_back({text_cell(recipe.name), interval_cell(recipe.learning, kPoints),
@@ -97,8 +96,7 @@ Table stages_table(const Report& report, const std::vector<PooledRecipe>& pooled
               {"recipe"},
               {},
               "Held-out mean against the base, percentage points, and probes, per cent where the column names no unit, "
-              "after the stage of that "
-              "number; means over the runs."};
+              "after the stage of that number; means over the runs."};
   const std::set<std::string> probes = probes_of(pooled);
   std::vector<std::size_t> positions;
   for (const PooledRecipe& recipe : pooled) {
