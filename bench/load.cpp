@@ -20,6 +20,7 @@
 #include <numeric>
 #include <vector>
 
+#include "bench/page_cache.h"
 #include "framework/base/error.h"
 #include "framework/base/memory.h"
 #include "models/lmm/table.h"
@@ -56,13 +57,6 @@ std::vector<fs::path> shards_of(const fs::path& model) {
   return shards;
 }
 
-void forget(const std::vector<fs::path>& files) {
-  for (const fs::path& path : files) {
-    const File file(path, 0);
-    ::posix_fadvise(file.number(), 0, 0, POSIX_FADV_DONTNEED);
-  }
-}
-
 /// `bytes` of the files, one after another, from `first` on.
 void read_plainly(const std::vector<fs::path>& files, std::int64_t first, std::int64_t bytes, int flags) {
   const std::unique_ptr<void, decltype(&std::free)> block(std::aligned_alloc(4096, kBlock), &std::free);
@@ -84,7 +78,7 @@ void read_plainly(const std::vector<fs::path>& files, std::int64_t first, std::i
 double seconds_of(parallel::Communicator& world, const std::vector<fs::path>& files,
                   const std::function<void()>& work) {
   world.barrier();
-  if (world.rank() == 0) forget(files);
+  if (world.rank() == 0) std::for_each(files.begin(), files.end(), bench::forget);
   world.barrier();
   const auto start = std::chrono::steady_clock::now();
   work();

@@ -7,8 +7,6 @@
 //
 // Prints one JSON object: seconds of every round.
 #include <ATen/ATen.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -18,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/page_cache.h"
 #include "framework/base/json.h"
 #include "framework/base/memory.h"
 #include "parallel/comm/mpi_session.h"
@@ -73,13 +72,8 @@ parallel::ParameterSet parameters_of(const std::vector<parallel::ParameterSpec>&
 
 /// The page cache forgets a folder's files.
 void forget(const fs::path& folder) {
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
-    const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
-    ::fsync(file);
-    ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
-    ::close(file);
-  }
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) bench::forget(entry.path());
 }
 
 double seconds_of(parallel::Communicator& world, const std::function<void()>& action) {

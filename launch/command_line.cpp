@@ -37,7 +37,9 @@ int run_command_line(int argc, char** argv, const recipes::Extras& extras) {
   bool quiet = false;
   double watchdog_seconds = 0;
   app.add_flag("-q,--quiet", quiet, "Warnings and errors only");
-  app.add_option("--watchdog", watchdog_seconds, "Seconds after which a rank that does not arrive ends the run (default: the experiment file's, else 600)");
+  app.add_option(
+      "--watchdog", watchdog_seconds,
+      "Seconds after which a rank that does not arrive ends the run (default: the experiment file's, else 600)");
   Action action;
   add_commands(app, action);
   try {

@@ -14,7 +14,8 @@ using framework::ErrorKind;
 using framework::ErrorParts;
 
 std::string to_text(ErrorKind kind, const ErrorParts& parts) {
-  return framework::json::serialize(framework::json::array{static_cast<std::int64_t>(kind), parts.what, parts.expected, parts.found, parts.remedy});
+  return framework::json::serialize(
+      framework::json::array{static_cast<std::int64_t>(kind), parts.what, parts.expected, parts.found, parts.remedy});
 }
 
 /// What `action` threw, as text; empty when it ended well.

@@ -32,6 +32,11 @@ at::Tensor byte_buffer(std::int64_t bytes, const at::Device& device) {
   return at::empty({bytes}, at::TensorOptions().dtype(at::kByte).device(device));
 }
 
+/// Shares the memory of `bytes`.
+at::Tensor stretch_of(const at::Tensor& bytes, Range elements, std::int64_t element) {
+  return bytes.narrow(0, elements.begin * element, elements.size() * element);
+}
+
 /// Started sends with the buffers they read from.
 class SendQueue {
  public:
@@ -55,7 +60,7 @@ Range elements_of(const Chunk& chunk, std::int64_t element) { return {chunk.byte
 
 /// A rank that has part of an array.
 struct Holder {
-  int rank = 0;  // of the world
+  int rank = 0;  // of the world; of the tensor group where only that takes part
   ShardGeometry part;
 };
 
@@ -98,21 +103,13 @@ void deal_blocks(const ShardedArray& array, std::size_t number, const std::vecto
   }
 }
 
-/// A piece of a chunk and who holds it.
-struct Piece {
-  int holder = 0;  // world rank
-  ShardGeometry geometry;
-  Range local;     // elements of the holder's part
-};
-
 /// Who contributes to a chunk: the writer's own replica where replicas hold the same, each element once (parts that lie
 /// wholly within earlier ones are left out).
-std::vector<Piece> pieces_of(const ShardedArray& array, const Chunk& chunk, const MeshShape& shape) {
-  const std::int64_t element = framework::size_of(array.spec.dtype);
-  const Range elements = elements_of(chunk, element);
+std::vector<Holder> sources_of(const ShardedArray& array, const Chunk& chunk, const MeshShape& shape) {
+  const Range elements = elements_of(chunk, framework::size_of(array.spec.dtype));
   const MeshPosition writer = position_of(shape, chunk.writer);
   const int owner = array.spec.pipeline_stages.front();
-  std::vector<Piece> pieces;
+  std::vector<Holder> sources;
   std::int64_t covered = 0;
   for (int tensor = 0; tensor < shape.tensor; ++tensor) {
     if (array.spec.cut_dimension < 0) {
@@ -124,19 +121,20 @@ std::vector<Piece> pieces_of(const ShardedArray& array, const Chunk& chunk, cons
     }
     for (int data = 0; data < shape.data; ++data) {
       if (!array.data_share && data != writer.data) continue;
-      ShardGeometry geometry = geometry_of(array, tensor, data);
-      const Range local = geometry.local_range(elements);
-      if (local.size() > 0) pieces.push_back({world_rank(shape, data, owner, tensor), std::move(geometry), local});
+      ShardGeometry part = geometry_of(array, tensor, data);
+      if (part.local_range(elements).size() > 0) sources.push_back({world_rank(shape, data, owner, tensor), std::move(part)});
     }
   }
-  return pieces;
+  return sources;
 }
 
-/// Copies between a holder's contiguous piece and its runs in a chunk that begins at global element `first`.
-void copy_runs(const Piece& piece, Range elements, std::int64_t element, std::byte* chunk, std::byte* packed, bool into_chunk) {
-  piece.geometry.for_each_run(elements, [&](std::int64_t local, std::int64_t global, std::int64_t count) {
+/// Copies between a chunk and what a part holds of its elements, packed.
+void copy_runs(const ShardGeometry& part, Range elements, std::int64_t element, std::byte* chunk, std::byte* packed,
+               bool into_chunk) {
+  const std::int64_t first = part.local_range(elements).begin;
+  part.for_each_run(elements, [&](std::int64_t local, std::int64_t global, std::int64_t count) {
     std::byte* inside = chunk + (global - elements.begin) * element;
-    std::byte* outside = packed + (local - piece.local.begin) * element;
+    std::byte* outside = packed + (local - first) * element;
     std::memcpy(into_chunk ? inside : outside, into_chunk ? outside : inside, static_cast<std::size_t>(count * element));
   });
 }
@@ -161,29 +159,31 @@ at::Device device_of(const std::vector<ShardedArray>& arrays) {
 }
 
 /// The chunk's bytes where they already lie together in this rank's part; undefined elsewhere.
-at::Tensor in_place(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk, const std::vector<Piece>& pieces) {
+at::Tensor in_place(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk,
+                    const std::vector<Holder>& sources) {
   const std::int64_t element = framework::size_of(array.spec.dtype);
-  if (pieces.size() != 1 || pieces[0].holder != mesh.world().rank() || !local.is_cpu()) return {};
-  if (pieces[0].local.size() * element != chunk.bytes.size()) return {};
-  return bytes_of(local).narrow(0, pieces[0].local.begin * element, chunk.bytes.size());
+  if (sources.size() != 1 || sources[0].rank != mesh.world().rank() || !local.is_cpu()) return {};
+  const Range held = sources[0].part.local_range(elements_of(chunk, element));
+  return held.size() * element == chunk.bytes.size() ? stretch_of(bytes_of(local), held, element) : at::Tensor();
 }
 
 /// The writer's side of one chunk, in memory of its own.
 at::Tensor collect(const Mesh& mesh, const ShardedArray& array, const at::Tensor& local, const Chunk& chunk,
-                   const std::vector<Piece>& pieces, const at::Device& device) {
+                   const std::vector<Holder>& sources, const at::Device& device) {
   const std::int64_t element = framework::size_of(array.spec.dtype);
   const Range elements = elements_of(chunk, element);
   at::Tensor whole = byte_buffer(chunk.bytes.size(), at::kCPU);
-  for (const Piece& piece : pieces) {
+  for (const Holder& source : sources) {
+    const Range held = source.part.local_range(elements);
     at::Tensor packed;
-    if (piece.holder == mesh.world().rank()) {
-      packed = bytes_of(local).narrow(0, piece.local.begin * element, piece.local.size() * element);
+    if (source.rank == mesh.world().rank()) {
+      packed = stretch_of(bytes_of(local), held, element);
     } else {
-      packed = byte_buffer(piece.local.size() * element, device);
-      mesh.world().receive_async(packed, piece.holder, kTag)->wait();
+      packed = byte_buffer(held.size() * element, device);
+      mesh.world().receive_async(packed, source.rank, kTag)->wait();
     }
     packed = packed.to(at::kCPU);
-    copy_runs(piece, elements, element, data_of(whole), data_of(packed), true);
+    copy_runs(source.part, elements, element, data_of(whole), data_of(packed), true);
   }
   return whole;
 }
@@ -202,10 +202,10 @@ void collect_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, c
     const ShardedArray& array = arrays[chunk.array];
     if (chunk.bytes.begin == 0) local = array.fetch ? array.fetch() : array.local;
     const std::int64_t element = framework::size_of(array.spec.dtype);
-    const std::vector<Piece> pieces = pieces_of(array, chunk, mesh.shape());
+    const std::vector<Holder> sources = sources_of(array, chunk, mesh.shape());
     if (chunk.writer == me) {
-      at::Tensor whole = memory == Memory::shared ? in_place(mesh, array, local, chunk, pieces) : at::Tensor();
-      if (!whole.defined()) whole = collect(mesh, array, local, chunk, pieces, device);
+      at::Tensor whole = memory == Memory::shared ? in_place(mesh, array, local, chunk, sources) : at::Tensor();
+      if (!whole.defined()) whole = collect(mesh, array, local, chunk, sources, device);
       try {
         if (!failure) keep(chunk, std::move(whole));
       } catch (const std::exception&) {
@@ -213,9 +213,9 @@ void collect_chunks(const Mesh& mesh, const std::vector<ShardedArray>& arrays, c
       }
       continue;
     }
-    for (const Piece& piece : pieces) {
-      if (piece.holder != me) continue;
-      at::Tensor part = bytes_of(local).narrow(0, piece.local.begin * element, piece.local.size() * element);
+    for (const Holder& source : sources) {
+      if (source.rank != me) continue;
+      at::Tensor part = stretch_of(bytes_of(local), source.part.local_range(elements_of(chunk, element)), element);
       sends.add(mesh.world().send_async(part, chunk.writer, kTag), part);
     }
   }
@@ -266,7 +266,7 @@ std::int64_t scatter_array(const Mesh& mesh, const ShardedArray& array, const Re
     }
   };
   const at::Tensor local = bytes_of(array.local);
-  const auto part_of_local = [&](Range part) { return local.narrow(0, part.begin * element, part.size() * element); };
+  const auto part_of_local = [&](Range part) { return stretch_of(local, part, element); };
   const ShardGeometry mine = geometry_of(array, me.tensor, me.data);
   if (each_reads_alone(mesh, array)) {
     guarded_read(mine.global_hull(), local);
@@ -292,11 +292,11 @@ std::int64_t scatter_array(const Mesh& mesh, const ShardedArray& array, const Re
     const at::Tensor whole = in_place ? part_of_local(wanted) : byte_buffer(chunk.bytes.size(), at::kCPU);
     guarded_read(elements, whole);
     for (const Holder& holder : holders) {
-      const Piece piece{holder.rank, holder.part, holder.part.local_range(elements)};
-      if (piece.local.size() == 0 || (in_place && holder.rank == me.tensor)) continue;
+      const Range held = holder.part.local_range(elements);
       const bool own = holder.rank == me.tensor;
-      const at::Tensor packed = own ? part_of_local(piece.local) : byte_buffer(piece.local.size() * element, at::kCPU);
-      copy_runs(piece, elements, element, data_of(whole), data_of(packed), false);
+      if (held.size() == 0 || (in_place && own)) continue;
+      const at::Tensor packed = own ? part_of_local(held) : byte_buffer(held.size() * element, at::kCPU);
+      copy_runs(holder.part, elements, element, data_of(whole), data_of(packed), false);
       if (!own) sends.add(mesh.tensor().send_async(packed, holder.rank, kTag), packed);
     }
   }

@@ -53,7 +53,8 @@ void Progress::draw(Clock::time_point now, const std::string& note) {
   const auto here = std::max<std::int64_t>(1, done_ - first_done_);
   const double left = spent / static_cast<double>(here) * static_cast<double>(total_ - done_);
   const int filled = total_ > 0 ? static_cast<int>(kBarWidth * done_ / total_) : kBarWidth;
-  const std::string bar = std::string(static_cast<std::size_t>(filled), '#') + std::string(static_cast<std::size_t>(kBarWidth - filled), '.');
+  const std::string bar = std::string(static_cast<std::size_t>(filled), '#') +
+                          std::string(static_cast<std::size_t>(kBarWidth - filled), '.');
   std::fprintf(stderr, "%s%s [%s] %lld/%lld  %s  %s left%s", terminal_ ? "\r\033[K" : "", title_.c_str(), bar.c_str(),
                static_cast<long long>(done_), static_cast<long long>(total_), note.c_str(), clock_text(left).c_str(),
                terminal_ ? "" : "\n");

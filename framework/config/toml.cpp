@@ -303,8 +303,9 @@ void ConfigFile::lay_over_base(int depth) {
   if (!document_->contains("base")) return;
   const ConfigTable table = root();
   if (depth >= kMostBases)
-    throw Error(ErrorKind::config_invalid, {table.where("base"), "files that stand on at most " + std::to_string(kMostBases) + " others", "more",
-                                            "let no file stand on itself"});
+    throw Error(ErrorKind::config_invalid,
+                {table.where("base"), "files that stand on at most " + std::to_string(kMostBases) + " others", "more",
+                 "let no file stand on itself"});
   const std::filesystem::path named = table.text("base");
   const std::filesystem::path file = named.is_absolute() ? named : folder_ / named;
   ConfigFile below = parse(read_file(file), file.string());

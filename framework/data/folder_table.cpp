@@ -19,7 +19,8 @@ class FolderTable final : public RowTable {
   FolderTable(fs::path folder, RowColumns columns) : folder_(std::move(folder)), columns_(std::move(columns)) {
     for (const std::vector<std::string>* names : {&columns_.values, &columns_.pictures})
       for (const std::string& column : *names)
-        if (std::find(kColumns.begin(), kColumns.end(), column) == kColumns.end()) refuse_column(folder_, column, {kColumns.begin(), kColumns.end()});
+        if (std::find(kColumns.begin(), kColumns.end(), column) == kColumns.end())
+          refuse_column(folder_, column, {kColumns.begin(), kColumns.end()});
     std::error_code code;
     for (fs::recursive_directory_iterator entry(folder_, code), end; !code && entry != end; entry.increment(code)) {
       const std::string extension = to_lower(entry->path().extension().string());

@@ -68,7 +68,8 @@ class JsonTable final : public RowTable {
 
 }  // namespace
 
-std::shared_ptr<const RowTable> open_json_table(const std::filesystem::path& file, const std::filesystem::path& images_root, const RowColumns& columns) {
+std::shared_ptr<const RowTable> open_json_table(const std::filesystem::path& file,
+                                                const std::filesystem::path& images_root, const RowColumns& columns) {
   return std::make_shared<JsonTable>(file, images_root, columns);
 }
 

@@ -18,7 +18,8 @@ namespace {
 using ArrayPointer = std::shared_ptr<arrow::Array>;
 
 [[noreturn]] void refuse(const std::filesystem::path& file, const std::string& what, const arrow::Status& status) {
-  throw Error(ErrorKind::data_invalid, {file.string() + ": " + what, "a Parquet file", status.ToString().substr(0, 300), "fetch or write the file again"});
+  throw Error(ErrorKind::data_invalid, {file.string() + ": " + what, "a Parquet file", status.ToString().substr(0, 300),
+                                        "fetch or write the file again"});
 }
 
 json::value to_json(const arrow::Array& array, std::int64_t i);
@@ -194,7 +195,8 @@ class ParquetTable final : public RowTable, public std::enable_shared_from_this<
     }
     if (!usable)
       throw Error(ErrorKind::data_invalid, {file_.string() + ": column \"" + column + "\" holds no pictures",
-                                            "bytes, {bytes, path}, a path, or a list of these", type->ToString().substr(0, 100), "name another column"});
+                                            "bytes, {bytes, path}, a path, or a list of these",
+                                            type->ToString().substr(0, 100), "name another column"});
     pictures_.push_back(std::move(pictures));
   }
 
@@ -268,8 +270,9 @@ class ParquetTable final : public RowTable, public std::enable_shared_from_this<
 
   std::string found(std::string_view bytes, std::int64_t row, std::size_t column) const {
     if (!bytes.empty()) return std::string(bytes);
-    throw Error(ErrorKind::image_empty, {file_.string() + ", row " + std::to_string(row) + ": " + columns_.pictures[column] + " holds no bytes",
-                                         "an encoded picture", "nothing", "correct or remove the row"});
+    throw Error(ErrorKind::image_empty,
+                {file_.string() + ", row " + std::to_string(row) + ": " + columns_.pictures[column] + " holds no bytes",
+                 "an encoded picture", "nothing", "correct or remove the row"});
   }
 
   std::filesystem::path file_;

@@ -14,8 +14,9 @@ namespace {
 constexpr std::string_view kChanges[] = {"", "capitalize", "lower", "strip"};
 
 [[noreturn]] void refuse(const std::string& origin, const std::string& what, const std::string& found) {
-  throw Error(ErrorKind::config_invalid, {origin + ": " + what, "text with {column}, {column:capitalize|lower|strip}, [[…]], {{ and }}", found,
-                                          "correct the template"});
+  throw Error(ErrorKind::config_invalid,
+              {origin + ": " + what, "text with {column}, {column:capitalize|lower|strip}, [[…]], {{ and }}", found,
+               "correct the template"});
 }
 
 std::string changed(const std::string& text, const std::string& change) {
@@ -56,7 +57,8 @@ PromptTemplate::PromptTemplate(const std::string& text, const std::string& origi
       const std::size_t colon = std::min(inside.find(':'), inside.size());
       Piece piece{"", inside.substr(0, colon), colon < inside.size() ? inside.substr(colon + 1) : "", optional};
       if (piece.column.empty()) refuse(origin, "braces without a column", text);
-      if (std::find(std::begin(kChanges), std::end(kChanges), piece.change) == std::end(kChanges)) refuse(origin, "an unknown change", piece.change);
+      if (std::find(std::begin(kChanges), std::end(kChanges), piece.change) == std::end(kChanges))
+        refuse(origin, "an unknown change", piece.change);
       if (std::find(columns_.begin(), columns_.end(), piece.column) == columns_.end()) columns_.push_back(piece.column);
       pieces_.push_back(std::move(piece));
       at = end;

@@ -101,7 +101,8 @@ std::int32_t RecordSet::open(const std::filesystem::path& file, const RecordSetO
   for (std::size_t i = 0; i < files_.size(); ++i)
     if (files_[i]->file() == file && files_[i]->images_root() == root) return static_cast<std::int32_t>(i);
   if (options.fields)
-    files_.push_back(std::make_shared<const RowRecords>(file, std::filesystem::is_directory(file) && images_root.empty() ? file : root, *options.fields, cache_));
+    files_.push_back(std::make_shared<const RowRecords>(
+        file, std::filesystem::is_directory(file) && images_root.empty() ? file : root, *options.fields, cache_));
   else
     files_.push_back(open_records(file, root));
   return static_cast<std::int32_t>(files_.size() - 1);

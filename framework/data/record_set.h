@@ -33,9 +33,10 @@ struct RecordSetOptions {
 /// Records read on demand: the files' bytes are kept, a record is parsed when asked for. Const members are thread-safe.
 class RecordSet {
  public:
-  /// Opens .json, .jsonl, .yaml or .yml; with `fields` also .tsv, .csv, .parquet and folders of pictures (row_table.h). The last
-  /// part of `path` may hold `*`: all files that fit, sorted by name. Throws Error(data_invalid) on a file of another form or JSON that is cut or
-  /// not UTF-8, Error(data_empty) when there is no record, Error(io) when it cannot be read.
+  /// Opens .json, .jsonl, .yaml or .yml; with `fields` also .tsv, .csv, .parquet and folders of pictures (row_table.h).
+  /// The last part of `path` may hold `*`: all files that fit, sorted by name. Throws Error(data_invalid) on a file of
+  /// another form or JSON that is cut or not UTF-8, Error(data_empty) when there is no record, Error(io) when it cannot
+  /// be read.
   static RecordSet load(const std::filesystem::path& path, const RecordSetOptions& options = {});
 
   std::int64_t size() const noexcept { return static_cast<std::int64_t>(entries_.size()); }

@@ -80,12 +80,14 @@ RowRecords::RowRecords(std::filesystem::path file, std::filesystem::path images_
     if (kept) rows_.push_back(row);
   }
   if (rows_.empty())
-    throw Error(ErrorKind::data_empty, {file_.string() + " has no row" + (table_->size() > 0 ? " that `source.where` keeps" : ""), "at least one",
-                                        "none of " + std::to_string(table_->size()), "name another file, or correct `where`"});
+    throw Error(ErrorKind::data_empty,
+                {file_.string() + " has no row" + (table_->size() > 0 ? " that `source.where` keeps" : ""),
+                 "at least one", "none of " + std::to_string(table_->size()), "name another file, or correct `where`"});
 }
 
 void RowRecords::refuse(std::int64_t index, const std::string& what, const std::string& expected, const std::string& found) const {
-  throw Error(ErrorKind::data_invalid, {where(index) + ": " + what, expected, found.substr(0, 100), "correct the row, or the source's fields"});
+  throw Error(ErrorKind::data_invalid,
+              {where(index) + ": " + what, expected, found.substr(0, 100), "correct the row, or the source's fields"});
 }
 
 std::vector<std::string> RowRecords::options_of(const json::object& values) const {
@@ -99,7 +101,8 @@ std::vector<std::string> RowRecords::options_of(const json::object& values) cons
 std::string RowRecords::reference_of(const json::value& value, const std::vector<std::string>& options, std::int64_t index) const {
   const std::string text = text_of(value);
   if (fields_.form == AnswerForm::text || fields_.form == AnswerForm::most_common) return text;
-  if (options.empty() && fields_.form != AnswerForm::letter) refuse(index, "an answer among options, but no options", "the option columns", text);
+  if (options.empty() && fields_.form != AnswerForm::letter)
+    refuse(index, "an answer among options, but no options", "the option columns", text);
   if (fields_.form == AnswerForm::index) {
     std::size_t place = 0;
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), place);
@@ -118,7 +121,8 @@ std::string RowRecords::reference_of(const json::value& value, const std::vector
   return text;
 }
 
-std::vector<std::string> RowRecords::references_of(const json::object& values, const std::vector<std::string>& options, std::int64_t index) const {
+std::vector<std::string> RowRecords::references_of(const json::object& values, const std::vector<std::string>& options,
+                                                   std::int64_t index) const {
   std::vector<std::string> references;
   if (fields_.answer.empty()) return references;
   const json::value& answer = values.at(fields_.answer);
@@ -126,7 +130,9 @@ std::vector<std::string> RowRecords::references_of(const json::object& values, c
     for (const json::value& item : answer.get_array()) references.push_back(reference_of(item, options, index));
   else if (!answer.is_null())
     references.push_back(reference_of(answer, options, index));
-  if (references.empty()) refuse(index, "no answer in column \"" + fields_.answer + "\"", "text, a number, or a list of them", json::serialize(answer));
+  if (references.empty())
+    refuse(index, "no answer in column \"" + fields_.answer + "\"", "text, a number, or a list of them",
+           json::serialize(answer));
   return references;
 }
 
@@ -149,7 +155,8 @@ json::object RowRecords::make(std::int64_t index, const std::vector<Picture>& pi
   json::array images;
   for (const Picture& picture : pictures) {
     prompt += (prompt.empty() ? "" : " ") + std::string(kImageToken);
-    images.emplace_back(picture.file() ? picture.file()->lexically_relative(images_root_).string() : "picture " + std::to_string(images.size()));
+    images.emplace_back(picture.file() ? picture.file()->lexically_relative(images_root_).string()
+                                       : "picture " + std::to_string(images.size()));
   }
   prompt += (prompt.empty() ? "" : "\n") + prompt_.fill(values);
   if (!images.empty()) record["image"] = std::move(images);

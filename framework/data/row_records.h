@@ -40,7 +40,8 @@ struct SourceFields {
 class RowRecords final : public RecordSource {
  public:
   /// Throws what open_table() and PromptTemplate throw; Error(data_empty) when `where` leaves no row.
-  RowRecords(std::filesystem::path file, std::filesystem::path images_root, const SourceFields& fields, const std::shared_ptr<PictureCache>& cache);
+  RowRecords(std::filesystem::path file, std::filesystem::path images_root, const SourceFields& fields,
+             const std::shared_ptr<PictureCache>& cache);
 
   std::int64_t size() const override { return static_cast<std::int64_t>(rows_.size()); }
   std::string text(std::int64_t index) const override;

@@ -6,8 +6,8 @@
 
 namespace retain::framework {
 
-std::shared_ptr<const RowTable> open_table(const std::filesystem::path& file, const std::filesystem::path& images_root, const RowColumns& columns,
-                                           const std::shared_ptr<PictureCache>& cache) {
+std::shared_ptr<const RowTable> open_table(const std::filesystem::path& file, const std::filesystem::path& images_root,
+                                           const RowColumns& columns, const std::shared_ptr<PictureCache>& cache) {
   std::error_code code;
   if (std::filesystem::is_directory(file, code)) return open_folder_table(file, columns);
   const std::string extension = file.extension().string();

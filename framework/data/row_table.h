@@ -38,19 +38,22 @@ class RowTable {
 /// folder the columns are "class", "classes" (all of them, sorted), "label" (its place among them), "file" and "image".
 /// Throws Error(data_invalid) for another kind of file, a column that is not there, or a table that cannot be read,
 /// Error(config_unsupported) for .parquet where Retain was built without Arrow, Error(io).
-std::shared_ptr<const RowTable> open_table(const std::filesystem::path& file, const std::filesystem::path& images_root, const RowColumns& columns,
-                                           const std::shared_ptr<PictureCache>& cache);
+std::shared_ptr<const RowTable> open_table(const std::filesystem::path& file, const std::filesystem::path& images_root,
+                                           const RowColumns& columns, const std::shared_ptr<PictureCache>& cache);
 
 // The kinds, one source file each.
-std::shared_ptr<const RowTable> open_json_table(const std::filesystem::path& file, const std::filesystem::path& images_root, const RowColumns& columns);
+std::shared_ptr<const RowTable> open_json_table(const std::filesystem::path& file,
+                                                const std::filesystem::path& images_root, const RowColumns& columns);
 /// Fields between `separator`s, quoted as pandas and spreadsheets quote. A picture is base64, a file name (a column whose name ends
 /// in "path"), or, as in VLMEvalKit's files, the "index" of an earlier row with the same picture.
-std::shared_ptr<const RowTable> open_text_table(const std::filesystem::path& file, const std::filesystem::path& images_root, const RowColumns& columns,
-                                          char separator);
+std::shared_ptr<const RowTable> open_text_table(const std::filesystem::path& file,
+                                                const std::filesystem::path& images_root, const RowColumns& columns,
+                                                char separator);
 std::shared_ptr<const RowTable> open_folder_table(const std::filesystem::path& folder, const RowColumns& columns);
 /// A picture is bytes, {bytes, path} (datasets.Image) or a path, or a list of these. Value columns are kept in memory; pictures are
 /// read a row group at a time, and the groups read last stay in `cache`.
-std::shared_ptr<const RowTable> open_parquet_table(const std::filesystem::path& file, const std::filesystem::path& images_root, const RowColumns& columns,
+std::shared_ptr<const RowTable> open_parquet_table(const std::filesystem::path& file,
+                                                   const std::filesystem::path& images_root, const RowColumns& columns,
                                                    const std::shared_ptr<PictureCache>& cache);
 /// Whether this build reads Parquet.
 bool has_parquet();

@@ -24,7 +24,8 @@ class TextTable final : public RowTable, public std::enable_shared_from_this<Tex
     if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
     find_rows();
     if (rows_.empty())
-      throw Error(ErrorKind::data_invalid, {file_.string() + " has no line of column names", "names of columns, then rows", "nothing", "write it again"});
+      throw Error(ErrorKind::data_invalid, {file_.string() + " has no line of column names",
+                                            "names of columns, then rows", "nothing", "write it again"});
     header_ = fields(rows_.front(), {}, "column names");
     rows_.erase(rows_.begin());
     for (const std::vector<std::string>* names : {&columns_.values, &columns_.pictures})
@@ -91,7 +92,8 @@ class TextTable final : public RowTable, public std::enable_shared_from_this<Tex
     for (++at;; ++at) {
       const std::size_t quote = text_.find('"', at);
       if (quote == std::string_view::npos)
-        throw Error(ErrorKind::data_invalid, {file_.string() + " ends inside quotes", "a closing quote", "the end of the file", "write it again"});
+        throw Error(ErrorKind::data_invalid, {file_.string() + " ends inside quotes", "a closing quote",
+                                              "the end of the file", "write it again"});
       field += text_.substr(at, std::min(quote - at, limit - std::min(limit, field.size())));
       at = quote + 1;
       if (at == text_.size() || text_[at] != '"') break;
@@ -119,7 +121,8 @@ class TextTable final : public RowTable, public std::enable_shared_from_this<Tex
       found.emplace_back();
       at = end_of_field(at, found.size() <= limits.size() ? limits[found.size() - 1] : std::string::npos, found.back());
       if (find_ill_formed_utf8(found.back()))
-        throw Error(ErrorKind::data_invalid, {file_.string() + ", " + where + ": not UTF-8", "UTF-8 text", "other bytes", "convert the file"});
+        throw Error(ErrorKind::data_invalid,
+                    {file_.string() + ", " + where + ": not UTF-8", "UTF-8 text", "other bytes", "convert the file"});
       if (at >= text_.size() || text_[at] != separator_) return found;
       ++at;
     }
@@ -178,8 +181,9 @@ class TextTable final : public RowTable, public std::enable_shared_from_this<Tex
 
 }  // namespace
 
-std::shared_ptr<const RowTable> open_text_table(const std::filesystem::path& file, const std::filesystem::path& images_root, const RowColumns& columns,
-                                          char separator) {
+std::shared_ptr<const RowTable> open_text_table(const std::filesystem::path& file,
+                                                const std::filesystem::path& images_root, const RowColumns& columns,
+                                                char separator) {
   return std::make_shared<TextTable>(file, images_root, columns, separator);
 }
 

@@ -80,7 +80,8 @@ double released_scienceqa(const ScoreInput& input) {
 double mmstar(const ScoreInput& input) {
   const std::string text = one_line(input.prediction);
   for (const std::string_view before : {"", "(", "option ", "the answer is "})
-    if (text.starts_with(before) && is_one_of(first_of(text.substr(before.size())), input.references, one_line) && text.size() > before.size())
+    if (text.starts_with(before) && is_one_of(first_of(text.substr(before.size())), input.references, one_line) &&
+        text.size() > before.size())
       return 1;
   return 0;
 }

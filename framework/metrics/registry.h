@@ -79,7 +79,8 @@ double ocrbench(const ScoreInput& input);
 
 /// exact_match: equal but for case and ASCII punctuation; articles and spaces count.
 double released_exact_match(const ScoreInput& input);
-/// count (PixMo-Count): number words become digits inside words too, zero first: "fourteen" is "4teen"; then the first digits, of any script.
+/// count (PixMo-Count): number words become digits inside words too, zero first: "fourteen" is "4teen"; then the first
+/// digits, of any script.
 double released_count(const ScoreInput& input);
 /// countbench: the first digits, of any script; without any, the first of zero … twenty that occurs, inside words too.
 double released_countbench(const ScoreInput& input);

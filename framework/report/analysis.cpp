@@ -6,7 +6,7 @@
 #include <limits>
 #include <set>
 
-#include "framework/statistics/correlation.h"
+#include "framework/report/drift.h"
 
 namespace retain::framework {
 namespace {
@@ -93,7 +93,9 @@ ScoreMatrix matrix_of(const Study& study, const StudyBranch& branch) {
 Interval rebound_of(const StudySource& source, const StudyBranch& branch) {
   const StudyPoint* lowest = nullptr;
   for (const StudyPoint& point : branch.stages)
-    if (const double mean = held_out_mean(source.study, point); !std::isnan(mean) && (!lowest || mean < held_out_mean(source.study, *lowest))) lowest = &point;
+    if (const double mean = held_out_mean(source.study, point);
+        !std::isnan(mean) && (!lowest || mean < held_out_mean(source.study, *lowest)))
+      lowest = &point;
   if (!lowest) return without_interval(kNothing);
   const StudyPoint& last = branch.stages.back();
   return held_out_of(source, *lowest, last, 100 * (held_out_mean(source.study, last) - held_out_mean(source.study, *lowest)));
@@ -109,7 +111,8 @@ void account_recovery(const Study& study, const StudyBranch& branch, BranchFigur
     figures.recovery.returned += sum.returned;
     figures.recovery.lost += sum.lost;
   }
-  for (double* part : {&figures.recovery.dropped, &figures.recovery.returned, &figures.recovery.lost}) *part /= std::max(1.0, static_cast<double>(benchmarks.size()));
+  for (double* part : {&figures.recovery.dropped, &figures.recovery.returned, &figures.recovery.lost})
+    *part /= std::max(1.0, static_cast<double>(benchmarks.size()));
 }
 
 BranchFigures figures_of(const StudySource& source, std::size_t index, std::size_t number) {
@@ -203,29 +206,10 @@ void compare_branches(Report& report) {
       RecipePair pair{i, j, {}, {}, test_samples(source, first, second, BenchmarkKind::target),
                       test_samples(source, first, second, BenchmarkKind::held_out)};
       pair.learning = learning_difference(source, first, second, b.measures.target_learning - a.measures.target_learning);
-      pair.held_out = held_out_of(source, first.stages.back(), second.stages.back(), b.measures.held_out_forgetting - a.measures.held_out_forgetting);
+      pair.held_out = held_out_of(source, first.stages.back(), second.stages.back(),
+                                  b.measures.held_out_forgetting - a.measures.held_out_forgetting);
       report.pairs.push_back(pair);
     }
-}
-
-Drift drift_of(const Report& report, std::size_t source, const std::string& probe, double base) {
-  Drift drift{source, probe, {}, {}, {}, {}, {}};
-  const Study& study = report.sources[source].study;
-  std::set<std::pair<std::string, double>> seen;  // stages that branches share count once
-  for (std::size_t i = 0; i < report.branches.size(); ++i) {
-    if (report.branches[i].source != source) continue;
-    for (const StudyPoint& point : report.branch_of(report.branches[i]).stages) {
-      const auto found = point.probes.find(probe);
-      const double held_out = 100 * (held_out_mean(study, point) - held_out_mean(study, study.base));
-      if (found == point.probes.end() || std::isnan(held_out) || !seen.insert({point.stage, held_out}).second) continue;
-      drift.change.push_back(found->second - base);
-      drift.held_out.push_back(held_out);
-      drift.branch.push_back(i);
-    }
-  }
-  drift.pearson = pearson(drift.change, drift.held_out);
-  drift.spearman = spearman(drift.change, drift.held_out);
-  return drift;
 }
 
 }  // namespace
@@ -235,12 +219,12 @@ Report analyse(std::vector<StudySource> sources) {
   Report report;
   report.sources = std::move(sources);
   for (std::size_t s = 0; s < report.sources.size(); ++s)
-    for (std::size_t b = 0; b < report.sources[s].study.branches.size(); ++b) report.branches.push_back(figures_of(report.sources[s], s, b));
+    for (std::size_t b = 0; b < report.sources[s].study.branches.size(); ++b)
+      report.branches.push_back(figures_of(report.sources[s], s, b));
   name_branches(report);
   for (RecipeGroup& group : report.groups) summarise(report, group);
   compare_branches(report);
-  for (std::size_t s = 0; s < report.sources.size(); ++s)
-    for (const auto& [probe, base] : report.sources[s].study.base.probes) report.drifts.push_back(drift_of(report, s, probe, base));
+  report.drifts = find_drifts(report);
   return report;
 }
 

@@ -60,14 +60,17 @@ struct RecipePair {
   McNemar targets, held_out_samples;         ///< of all samples of these benchmarks together; p NaN without answers
 };
 
-/// A probe against forgetting, one point a distinct stage.
+/// A probe against forgetting, one point a distinct stage of all runs of the source, incomplete ones too.
 struct Drift {
   std::size_t source = 0;
   std::string probe;
   std::vector<double> change;                ///< probe − the base's
   std::vector<double> held_out;              ///< held-out mean − the base's, percentage points
   std::vector<std::size_t> branch;           ///< of Report::branches
-  Interval pearson, spearman;
+  std::size_t recipes = 0, orders = 0;       ///< that these stages are of
+  // crossed_correlation() over recipes and orders: all runs of a recipe are one draw, and so are all of an order.
+  Interval pearson, spearman;                ///< of change with held_out
+  Interval steps;                            ///< Spearman's ρ of their changes from one stage to the next
 };
 
 struct Report {

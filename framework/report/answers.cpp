@@ -10,7 +10,9 @@
 namespace retain::framework {
 namespace {
 
-double score_from(const json::value& value) { return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.to_number<double>(); }
+double score_from(const json::value& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.to_number<double>();
+}
 
 std::string text_of(const json::object& object, const char* key) {
   const json::value* value = object.if_contains(key);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "framework/report/drift.h"
 #include "framework/report/probe_figures.h"
 
 namespace retain::framework {
@@ -61,7 +62,8 @@ class Search {
     Claim claim(all, expected.claim, expected.above);
     for_pairs(first, second, [&](const PooledPair& pair) {
       for (const auto& [probe, figure] : pair.probes)
-        if (std::any_of(report_.sources.begin(), report_.sources.end(), [&](const StudySource& source) { return is_number_bias(source, probe); }))
+        if (std::any_of(report_.sources.begin(), report_.sources.end(),
+                        [&](const StudySource& source) { return is_number_bias(source, probe); }))
           claim.add(pair.name + ", " + probe, figure, kPoints + std::string(" of probability"));
     });
   }
@@ -70,11 +72,11 @@ class Search {
     for (const PooledRecipe& pooled : pooled_)
       if (is(pooled, recipe)) claim.add(pooled.name, pool_stage_cost(report_, pooled, kCounting), kPoints);
   }
-  void add_drift(const Expectation& expected, Interval PooledDrift::*figure) {
+  void add_drift(const Expectation& expected, Interval Drift::*figure) {
     Claim claim(all, expected.claim, expected.above);
-    for (const PooledDrift& drift : pool_drifts(report_))
+    for (const Drift& drift : report_.drifts)
       if (is_number_bias(report_.sources[drift.source], drift.probe))
-        claim.add(drift.probe + ", " + std::to_string(drift.stages) + " stages of " + std::to_string(drift.runs) + " runs" +
+        claim.add(drift.probe + ", " + units_of(drift) +
                       (report_.sources.size() > 1 ? " @ " + report_.sources[drift.source].label : ""),
                   drift.*figure, "Spearman ρ");
   }
@@ -97,7 +99,9 @@ void add_narrow(Search& search, const std::string& recipe, const std::string& wh
   search.add_recipe(recipe, {"Tuning only " + what + " (" + recipe + ") learns the targets", true}, &PooledRecipe::learning);
   search.add_pair(recipe, "llm", {recipe + " loses fewer held-out skills than the whole language model", true}, &PooledPair::held_out);
   search.add_pair(recipe, "llm", {recipe + " learns somewhat less than the whole language model", false}, &PooledPair::learning);
-  search.add_probe_pair(recipe, "llm", {"Under " + recipe + " number tokens grow likelier by less than under the whole language model", false});
+  search.add_probe_pair(
+      recipe, "llm",
+      {"Under " + recipe + " number tokens grow likelier by less than under the whole language model", false});
 }
 
 }  // namespace
@@ -131,9 +135,12 @@ std::vector<Finding> find_findings(const Report& report, const std::vector<Poole
   search.add_pair("sa_proj", "mlp_gate_up", {"Of the two, sa_proj loses fewer held-out skills", true}, &PooledPair::held_out);
   for (const std::string& method : kMethods)
     for (const char* recipe : {"sa_proj", "mlp_gate_up"})
-      search.add_pair(recipe, method, {std::string(recipe) + " does better than " + method + " (learning and held-out change together)", true}, &PooledPair::balance);
-  search.add_drift({"Forgetting follows number-token bias: stages with more of it have lost more", false}, &PooledDrift::levels);
-  search.add_drift({"Stage by stage: where number-token bias rises, held-out skills fall", false}, &PooledDrift::steps);
+      search.add_pair(
+          recipe, method,
+          {std::string(recipe) + " does better than " + method + " (learning and held-out change together)", true},
+          &PooledPair::balance);
+  search.add_drift({"Forgetting follows number-token bias: stages with more of it have lost more", false}, &Drift::spearman);
+  search.add_drift({"Stage by stage: where number-token bias rises, held-out skills fall", false}, &Drift::steps);
   return std::move(search.all);
 }
 

@@ -29,13 +29,14 @@ std::string trade_off(const Report& report) {
     chart.series.push_back({group.name, {x.estimate}, {y.estimate}, {x.low}, {x.high}, {y.low}, {y.high}});
   }
   return "<h2>The trade-off</h2>" + framed(to_svg(chart)) +
-         "<p class=\"note\">Bars: one standard deviation over seeds where a recipe has several, else the 95 % bootstrap interval over samples. Further right: more "
-         "learned; further up: less forgotten.</p>";
+         "<p class=\"note\">Bars: one standard deviation over seeds where a recipe has several, else the 95 % "
+         "bootstrap interval over samples. Further right: more learned; further up: less forgotten.</p>";
 }
 
 /// A figure of every stage, the base first, one line a recipe; of one source and order.
 template <class Figure>
-Chart over_stages(const Report& report, std::size_t source, const std::string& order, const std::string& title, const std::string& label, const Figure& figure) {
+Chart over_stages(const Report& report, std::size_t source, const std::string& order, const std::string& title,
+                  const std::string& label, const Figure& figure) {
   Chart chart{title, "after stage", label, {}, true, {}};
   for (const RecipeGroup& group : report.groups) {
     const StudyBranch& first = report.branch_of(report.branches[group.members[0]]);
@@ -49,7 +50,8 @@ Chart over_stages(const Report& report, std::size_t source, const std::string& o
       std::vector<double> values;
       for (const std::size_t member : group.members) {
         const StudyBranch& branch = report.branch_of(report.branches[member]);
-        if (place <= branch.stages.size()) values.push_back(figure(place == 0 ? report.sources[source].study.base : branch.stages[place - 1]));
+        if (place <= branch.stages.size())
+          values.push_back(figure(place == 0 ? report.sources[source].study.base : branch.stages[place - 1]));
       }
       const Interval bar = bar_of(moments(values), without_interval(NAN));
       series.x.push_back(static_cast<double>(place));
@@ -79,10 +81,11 @@ std::string curves(const Report& report, std::size_t source) {
                                       [&](const StudyPoint& point) { return 100 * held_out_mean(study, point); })));
     for (const auto& [name, value] : study.base.probes)
       html += "<h2>Drift of the output: " + escape_html(name + suffix) + "</h2>" +
-              framed(to_svg(over_stages(report, source, order, name + " at stage ends", unit_of(report.sources[source], name), [&](const StudyPoint& point) {
-                const auto found = point.probes.find(name);
-                return found == point.probes.end() ? NAN : found->second;
-              })));
+              framed(to_svg(over_stages(report, source, order, name + " at stage ends",
+                                        unit_of(report.sources[source], name), [&](const StudyPoint& point) {
+                                          const auto found = point.probes.find(name);
+                                          return found == point.probes.end() ? NAN : found->second;
+                                        })));
   }
   return html;
 }
@@ -97,7 +100,8 @@ std::string probes_section(const Report& report, std::size_t source) {
   for (const Chart& chart : layers) html += framed(to_svg(chart));
   if (const Table table = layers_table(report, source); !table.rows.empty()) html += to_html(table);
   for (const WrittenTable& table : written_answers(report, source)) {
-    html += "<h2>Answers on the way: " + escape_html(table.probe) + "</h2><div class=\"scroll\"><table class=\"samples written\"><thead><tr><th>where</th>";
+    html += "<h2>Answers on the way: " + escape_html(table.probe) +
+            "</h2><div class=\"scroll\"><table class=\"samples written\"><thead><tr><th>where</th>";
     for (const std::string& question : table.questions) html += "<th>" + escape_html(question) + "</th>";
     html += "</tr></thead><tbody>\n";
     for (const WrittenAnswers& row : table.rows) {
@@ -129,7 +133,8 @@ std::string recovery_section(const Report& report) {
   std::vector<SplitBar> bars;
   for (const RecipeGroup& group : report.groups) bars.push_back({group.name, group.returned.mean, group.lost.mean});
   return to_html(recovery_sums_table(report)) +
-         framed(split_bars("All drops of the held-out benchmarks, mean over benchmarks (points)", "given back by later stages", "stayed lost", bars)) +
+         framed(split_bars("All drops of the held-out benchmarks, mean over benchmarks (points)",
+                           "given back by later stages", "stayed lost", bars)) +
          to_html(recovery_table(report));
 }
 
@@ -141,20 +146,24 @@ std::string answer_cell(const KeptAnswer& answer) {
 std::string samples_section(const Report& report, std::size_t source) {
   const SampleTable samples = compare_answers(report, source);
   if (samples.rows.empty()) return {};
-  std::string html = "<h2>Answers side by side" + (report.sources.size() > 1 ? ": " + escape_html(report.sources[source].label) : std::string()) +
-                     "</h2><div class=\"scroll\"><table class=\"samples\"><thead><tr><th>benchmark</th><th>question</th><th>expected</th><th>base</th>";
+  std::string html = "<h2>Answers side by side" +
+                     (report.sources.size() > 1 ? ": " + escape_html(report.sources[source].label) : std::string()) +
+                     "</h2><div class=\"scroll\"><table "
+                     "class=\"samples\"><thead><tr><th>benchmark</th><th>question</th><th>expected</th><th>base</th>";
   for (const std::size_t branch : samples.branches) html += "<th>" + escape_html(report.branches[branch].name) + "</th>";
   html += "</tr></thead><tbody>\n";
   for (const SampleRow& row : samples.rows) {
     std::string expected;
     for (const std::string& reference : row.base.references) expected += (expected.empty() ? "" : " / ") + reference;
-    html += "<tr><td>" + escape_html(row.benchmark) + "</td><td>" + escape_html(row.base.question.empty() ? row.base.id : row.base.question) + "</td><td>" +
+    html += "<tr><td>" + escape_html(row.benchmark) + "</td><td>" +
+            escape_html(row.base.question.empty() ? row.base.id : row.base.question) + "</td><td>" +
             escape_html(expected) + "</td>" + answer_cell(row.base);
     for (const KeptAnswer& answer : row.answers) html += answer_cell(answer);
     html += "</tr>\n";
   }
-  return html + "</tbody></table></div><p class=\"note\">After the last stage: the first questions of each benchmark that not all of them score alike. "
-                "✓ scored one half or more, ✗ less.</p>";
+  return html +
+         "</tbody></table></div><p class=\"note\">After the last stage: the first questions of each benchmark that not "
+         "all of them score alike. ✓ scored one half or more, ✗ less.</p>";
 }
 
 }  // namespace
@@ -162,12 +171,14 @@ std::string samples_section(const Report& report, std::size_t source) {
 std::string to_html(const Report& report) {
   const Study& first = report.sources[0].study;
   const std::string title = report.sources.size() == 1 ? first.title : std::to_string(report.sources.size()) + " studies";
-  std::string html = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-                     "<link rel=\"icon\" href=\"data:,\"><title>" + escape_html(title) + "</title><style>" + kPageStyle + "</style></head><body>\n<h1>" +
-                     escape_html(title) + "</h1>\n";
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width,initial-scale=1\"><link rel=\"icon\" href=\"data:,\"><title>" +
+      escape_html(title) + "</title><style>" + kPageStyle + "</style></head><body>\n<h1>" + escape_html(title) +
+      "</h1>\n";
   for (const StudySource& source : report.sources)
-    html += "<p class=\"note\">" + escape_html(source.label) + ": " + std::to_string(source.study.parameters) + " parameters; labels and prompts in " +
-            escape_html(source.study.mode) + " mode.</p>\n";
+    html += "<p class=\"note\">" + escape_html(source.label) + ": " + std::to_string(source.study.parameters) +
+            " parameters; labels and prompts in " + escape_html(source.study.mode) + " mode.</p>\n";
   html += trade_off(report) + to_html(measures_table(report));
   if (const Table seeds = seeds_table(report); !seeds.rows.empty()) html += to_html(seeds);
   if (!report.pairs.empty()) html += to_html(pairs_table(report));

@@ -33,7 +33,8 @@ std::string counted_runs(const Report& report, const std::vector<std::size_t>& r
   if (runs.size() < 2) return "";
   const std::vector<std::size_t> numbers = orders_of(report, runs);
   const std::size_t orders = 1 + *std::max_element(numbers.begin(), numbers.end());
-  return " (" + std::to_string(runs.size()) + " runs" + (orders > 1 && orders < runs.size() ? " of " + std::to_string(orders) + " orders)" : ")");
+  return " (" + std::to_string(runs.size()) + " runs" +
+         (orders > 1 && orders < runs.size() ? " of " + std::to_string(orders) + " orders)" : ")");
 }
 
 /// `fill(run's branch, figure)` for every run, pooled. Unknown where one run's is. Orders of tasks are what is drawn where there are
@@ -174,7 +175,9 @@ void measure_recipe(const Report& report, PooledRecipe& pooled) {
   }), over_runs(report, pooled, [](const Measures& m) { return m.target_overall; }));
   pooled.rebound = pooled_as([&](const StudyBranch& branch, RunFigure& figure) { add_rebound(figure, source, branch); });
   for (const auto& [probe, base] : study.base.probes)
-    pooled.probes[probe] = pooled_as([&](const StudyBranch& branch, RunFigure& figure) { figure.add_value(mean_probe_change(source, branch, probe)); });
+    pooled.probes[probe] = pooled_as([&](const StudyBranch& branch, RunFigure& figure) {
+      figure.add_value(mean_probe_change(source, branch, probe));
+    });
   follow_stages(report, pooled);
 }
 
@@ -191,15 +194,6 @@ std::vector<std::size_t> partners(const Report& report, std::vector<std::size_t>
     }
   first = kept;
   return found;
-}
-
-PairedSeries differences(const PairedSeries& levels) {
-  PairedSeries steps;
-  for (std::size_t k = 1; k < levels.x.size(); ++k) {
-    steps.x.push_back(levels.x[k] - levels.x[k - 1]);
-    steps.y.push_back(levels.y[k] - levels.y[k - 1]);
-  }
-  return steps;
 }
 
 }  // namespace
@@ -247,7 +241,8 @@ PooledPair pool_pair(const Report& report, const PooledRecipe& first, const Pool
   });
   for (const auto& [probe, base] : study.base.probes)
     pair.probes[probe] = pool(report, runs, [&](std::size_t run, RunFigure& figure) {
-      figure.add_value(mean_probe_change(report.sources[first.source], branch(run), probe) - mean_probe_change(report.sources[first.source], other(run), probe));
+      figure.add_value(mean_probe_change(report.sources[first.source], branch(run), probe) -
+                       mean_probe_change(report.sources[first.source], other(run), probe));
     });
   return pair;
 }
@@ -260,7 +255,8 @@ Interval pool_stage_cost(const Report& report, const PooledRecipe& recipe, const
   const auto held_out = held_out_of(study);
   return pool(report, recipe.runs, [&](std::size_t run, RunFigure& figure) {
     const StudyBranch& branch = report.branch_of(report.branches[run]);
-    const auto among = std::count_if(branch.stages.begin(), branch.stages.end(), [&](const StudyPoint& point) { return tasks.contains(point.task); });
+    const auto among = std::count_if(branch.stages.begin(), branch.stages.end(),
+                                     [&](const StudyPoint& point) { return tasks.contains(point.task); });
     const auto others = static_cast<std::ptrdiff_t>(branch.stages.size()) - among;
     if (among == 0 || others == 0) return figure.spoil();
     RunFigure::Combination combination;
@@ -271,36 +267,6 @@ Interval pool_stage_cost(const Report& report, const PooledRecipe& recipe, const
     }
     for (const StudyBenchmark* benchmark : held_out) figure.add(*benchmark, combination, 1.0 / static_cast<double>(held_out.size()));
   });
-}
-
-std::vector<PooledDrift> pool_drifts(const Report& report) {
-  std::vector<PooledDrift> all;
-  for (std::size_t s = 0; s < report.sources.size(); ++s) {
-    const Study& study = report.sources[s].study;
-    for (const auto& [probe, base] : study.base.probes) {
-      std::vector<PairedSeries> levels, steps;
-      PooledDrift drift{s, probe, 0, 0, {}, {}};
-      for (const StudyBranch& branch : study.branches) {
-        PairedSeries series{{0}, {0}};
-        for (const StudyPoint& point : branch.stages)
-          if (const auto found = point.probes.find(probe); found != point.probes.end()) {
-            series.x.push_back(found->second - base);
-            series.y.push_back(100 * (held_out_mean(study, point) - held_out_mean(study, study.base)));
-          }
-        if (series.x.size() < 2) continue;
-        drift.stages += series.x.size() - 1;
-        steps.push_back(differences(series));
-        series.x.erase(series.x.begin());
-        series.y.erase(series.y.begin());
-        levels.push_back(std::move(series));
-      }
-      drift.runs = levels.size();
-      drift.levels = clustered_spearman(levels);
-      drift.steps = clustered_spearman(steps);
-      all.push_back(drift);
-    }
-  }
-  return all;
 }
 
 }  // namespace retain::framework

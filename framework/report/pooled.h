@@ -16,7 +16,7 @@ struct PooledRecipe {
   std::string recipe;
   std::size_t source = 0;
   std::vector<std::size_t> runs;            ///< of Report::branches: those with as many stages as the source's longest
-  std::string name;                         ///< "llm", "llm (3 runs)" or "llm (9 runs of 3 orders)", with the source where there are several
+  std::string name;  ///< "llm", "llm (3 runs)" or "llm (9 runs of 3 orders)", with the source where there are several
   Interval learning, held_out, kept;        ///< as Measures: target learning, held-out change, target overall
   Interval rebound;                         ///< held-out mean, last stage − the lowest before it, which other questions chose
   std::map<std::string, Interval> probes;   ///< mean over the stages of probe − base
@@ -37,15 +37,5 @@ PooledPair pool_pair(const Report& report, const PooledRecipe& first, const Pool
 
 /// Held-out change in the stages that teach one kind of task − mean change in the other stages. `metrics`: of that task's benchmark.
 Interval pool_stage_cost(const Report& report, const PooledRecipe& recipe, const std::vector<std::string>& metrics);
-
-/// Over all stages of all runs of a source, incomplete ones too.
-struct PooledDrift {
-  std::size_t source = 0;
-  std::string probe;
-  std::size_t runs = 0, stages = 0;
-  Interval levels;                          ///< Spearman's ρ of probe − base with held-out mean − base
-  Interval steps;                           ///< of their changes from one stage to the next
-};
-std::vector<PooledDrift> pool_drifts(const Report& report);
 
 }  // namespace retain::framework

@@ -60,7 +60,8 @@ double figure(const std::map<std::string, double>& probes, const std::string& pr
   return found == probes.end() ? NAN : found->second;
 }
 
-std::optional<json::object> reading_at(const StudySource& source, const std::map<std::string, std::string>& readings, const std::string& probe) {
+std::optional<json::object> reading_at(const StudySource& source, const std::map<std::string, std::string>& readings,
+                                       const std::string& probe) {
   const auto found = readings.find(probe);
   return found == readings.end() ? std::nullopt : source.readings.find(found->second);
 }
@@ -87,7 +88,12 @@ Chart step_curve(const Report& report, std::size_t source, const std::string& pr
       for (const StudyStep& step : point.steps)
         if (point.task == stage && step.probes.contains(probe)) all.insert(step.step);
   const std::vector<std::int64_t> steps(all.begin(), all.end());
-  Chart chart{title_of(report, probe + " while " + stage + " is taught", source), "optimizer steps", unit_of(from, probe), {"start"}, true, {}};
+  Chart chart{title_of(report, probe + " while " + stage + " is taught", source),
+              "optimizer steps",
+              unit_of(from, probe),
+              {"start"},
+              true,
+              {}};
   for (const std::int64_t step : steps) chart.x_ticks.push_back(std::to_string(step));
   chart.x_ticks.emplace_back("end");
   for (const BranchFigures* figures : shown) {
@@ -138,12 +144,16 @@ bool is_number_bias(const StudySource& source, const std::string& probe) {
 }
 
 Table probes_table(const Report& report, std::size_t source) {
-  Table table{id_of(report, "probes", source), title_of(report, "Probes", source), {"recipe", "stage", "steps", "probe", "figure", "what it is"}, {},
+  Table table{id_of(report, "probes", source),
+              title_of(report, "Probes", source),
+              {"recipe", "stage", "steps", "probe", "figure", "what it is"},
+              {},
               "Steps: optimizer steps since the stage began; the last of a stage is its end."};
   for_each_place(report, source, [&](const std::string& branch, const Place& place) {
     for (const auto& [probe, value] : place.probes)
-      table.rows.push_back({text_cell(branch), text_cell(place.stage.empty() ? "–" : place.stage), number_cell(static_cast<double>(place.step), "%.0f"),
-                            text_cell(probe), number_cell(value, kFigure), text_cell(unit_of(report.sources[source], probe))});
+      table.rows.push_back({text_cell(branch), text_cell(place.stage.empty() ? "–" : place.stage),
+                            number_cell(static_cast<double>(place.step), "%.0f"), text_cell(probe),
+                            number_cell(value, kFigure), text_cell(unit_of(report.sources[source], probe))});
   });
   return table;
 }
@@ -157,8 +167,10 @@ Table layers_table(const Report& report, std::size_t source) {
     for_each_place(report, source, [&](const std::string& branch, const Place& place) {
       const auto reading = branch == "base" ? std::nullopt : reading_at(from, place.readings, probe);
       for (std::size_t layer = 0; reading && layer < reading->at("attention").as_array().size(); ++layer)
-        table.rows.push_back({text_cell(branch), text_cell(place.stage), number_cell(static_cast<double>(place.step), "%.0f"), text_cell(probe),
-                              number_cell(static_cast<double>(layer), "%.0f"), number_cell(reading->at("attention").at(layer).to_number<double>(), kFigure),
+        table.rows.push_back({text_cell(branch), text_cell(place.stage),
+                              number_cell(static_cast<double>(place.step), "%.0f"), text_cell(probe),
+                              number_cell(static_cast<double>(layer), "%.0f"),
+                              number_cell(reading->at("attention").at(layer).to_number<double>(), kFigure),
                               number_cell(reading->at("mlp").at(layer).to_number<double>(), kFigure)});
     });
   return table;
@@ -208,7 +220,9 @@ std::vector<WrittenTable> written_answers(const Report& report, std::size_t sour
       for (const StudyPoint& point : report.branch_of(*figures).stages)
         for (const Place& place : places_of(point))
           if (const auto reading = reading_at(from, place.readings, probe))
-            table.rows.push_back({figures->name + ", " + place.stage + (place.end ? ", end" : ", step " + std::to_string(place.step)), texts_of(*reading, "answer", most)});
+            table.rows.push_back(
+                {figures->name + ", " + place.stage + (place.end ? ", end" : ", step " + std::to_string(place.step)),
+                 texts_of(*reading, "answer", most)});
     tables.push_back(std::move(table));
   }
   return tables;

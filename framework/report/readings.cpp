@@ -12,8 +12,9 @@ std::optional<json::object> KeptReadings::find(const std::string& key) const {
   const json::object* reading = value->if_object();
   const json::value* kind = reading ? reading->if_contains("kind") : nullptr;
   if (!kind || !kind->is_string())
-    throw Error(ErrorKind::store_invalid, {"result " + key + " is no probe reading that this version reads", "an object with its kind", json::serialize(*value).substr(0, 80),
-                                           "delete the result; the run that made it will make it again"});
+    throw Error(ErrorKind::store_invalid,
+                {"result " + key + " is no probe reading that this version reads", "an object with its kind",
+                 json::serialize(*value).substr(0, 80), "delete the result; the run that made it will make it again"});
   return *reading;
 }
 

@@ -65,7 +65,8 @@ StudyPoint point_from(const json::value& value) {
   if (const json::value* last = item.if_contains("last_step")) point.last_step = last->to_number<std::int64_t>();
   if (const json::value* steps = item.if_contains("steps"))
     for (const json::value& step : steps->as_array())
-      point.steps.push_back({step.at("step").to_number<std::int64_t>(), figures_from(step.at("probes")), readings_from(step.at("readings"))});
+      point.steps.push_back({step.at("step").to_number<std::int64_t>(), figures_from(step.at("probes")),
+                             readings_from(step.at("readings"))});
   return point;
 }
 
@@ -154,7 +155,8 @@ double held_out_mean(const Study& study, const StudyPoint& point) {
 json::value to_json(const Study& study) {
   json::array benchmarks, branches;
   for (const StudyBenchmark& b : study.benchmarks)
-    benchmarks.push_back(json::object{{"name", b.name}, {"metric", b.metric}, {"kind", name_of(b.kind())}, {"task", b.task}, {"samples", b.samples}});
+    benchmarks.push_back(json::object{
+        {"name", b.name}, {"metric", b.metric}, {"kind", name_of(b.kind())}, {"task", b.task}, {"samples", b.samples}});
   for (const StudyBranch& branch : study.branches) {
     json::array stages;
     for (const StudyPoint& point : branch.stages) stages.push_back(point_json(point));
@@ -176,7 +178,8 @@ Study study_from_json(const json::value& value, const std::string& origin) {
                 value.at("parameters").to_number<std::int64_t>(), {}, point_from(value.at("base")), {}};
     for (const json::value& b : value.at("benchmarks").as_array())
       study.benchmarks.push_back({std::string(b.at("name").as_string()), std::string(b.at("metric").as_string()),
-                                  std::string(b.at("task").as_string()), b.at("samples").to_number<std::int64_t>(), is_extra(b.as_object())});
+                                  std::string(b.at("task").as_string()), b.at("samples").to_number<std::int64_t>(),
+                                  is_extra(b.as_object())});
     for (const json::value& item : value.at("branches").as_array()) {
       StudyBranch branch{std::string(item.at("recipe").as_string()), item.at("trained").to_number<std::int64_t>(), {}, {}, {}};
       for (const json::value& point : item.at("stages").as_array()) branch.stages.push_back(point_from(point));
@@ -201,7 +204,8 @@ std::string measures_table(const Study& study) {
                   points_text(m.held_out_forgetting).c_str());
     text += line;
   }
-  std::snprintf(line, sizeof line, "base: held-out mean %.1f %%; the other figures are percentage points against it\n", 100 * held_out_mean(study, study.base));
+  std::snprintf(line, sizeof line, "base: held-out mean %.1f %%; the other figures are percentage points against it\n",
+                100 * held_out_mean(study, study.base));
   text += line;
   for (const std::string& difference : unequal_budgets({&study})) text += "not at equal budget: " + difference + "\n";
   return text;

@@ -65,7 +65,8 @@ Axis axis_of(const Chart& chart, bool vertical) {
 }
 
 std::string text_at(double x, double y, const std::string& anchor, const std::string& style, const std::string& text) {
-  return "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor + "\" class=\"" + style + "\">" + escape_html(text) + "</text>\n";
+  return "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor + "\" class=\"" + style +
+         "\">" + escape_html(text) + "</text>\n";
 }
 
 std::string marker(std::size_t series, double x, double y, const std::string& title) {
@@ -84,7 +85,8 @@ struct Frame {
 };
 
 std::string line(const std::string& style, double x1, double y1, double x2, double y2) {
-  return "<line class=\"" + style + "\" x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" + number(x2) + "\" y2=\"" + number(y2) + "\"/>\n";
+  return "<line class=\"" + style + "\" x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" + number(x2) +
+         "\" y2=\"" + number(y2) + "\"/>\n";
 }
 
 std::string axes(const Chart& chart, const Frame& frame) {
@@ -95,13 +97,14 @@ std::string axes(const Chart& chart, const Frame& frame) {
     svg += text_at(kLeft - 6, frame.y(y) + 4, "end", "l", number(shown));
   }
   const double below = kHeight - kBottom + 16;
-  for (std::size_t i = 0; i < chart.x_ticks.size(); ++i) svg += text_at(frame.x(static_cast<double>(i)), below, "middle", "l", chart.x_ticks[i]);
+  for (std::size_t i = 0; i < chart.x_ticks.size(); ++i)
+    svg += text_at(frame.x(static_cast<double>(i)), below, "middle", "l", chart.x_ticks[i]);
   if (chart.x_ticks.empty())
     for (double x = frame.xs.low; x <= frame.xs.high + frame.xs.step / 2; x += frame.xs.step)
       svg += text_at(frame.x(x), below, "middle", "l", number(std::abs(x) < frame.xs.step * 1e-6 ? 0 : x));
   svg += text_at((kLeft + kWidth) / 2, below + 18, "middle", "l", chart.x_label);
-  return svg + "<text class=\"l\" text-anchor=\"middle\" transform=\"translate(14 " + number((kTop + kHeight - kBottom) / 2) + ") rotate(-90)\">" +
-         escape_html(chart.y_label) + "</text>\n";
+  return svg + "<text class=\"l\" text-anchor=\"middle\" transform=\"translate(14 " +
+         number((kTop + kHeight - kBottom) / 2) + ") rotate(-90)\">" + escape_html(chart.y_label) + "</text>\n";
 }
 
 bool has_bar(const std::vector<double>& low, const std::vector<double>& high, std::size_t i) {
@@ -134,7 +137,8 @@ std::string draw(const Chart& chart, const Frame& frame, std::size_t s) {
     path += (path.empty() ? "M" : "L") + number(x) + "," + number(y);
     const auto tick = static_cast<std::size_t>(std::max(0.0, series.x[i]));
     const std::string place = tick < chart.x_ticks.size() ? chart.x_ticks[tick] : number(series.x[i]);
-    marks += error_bars(series, frame, i, "bar b" + std::to_string(s % 6)) + marker(s, x, y, series.name + ": " + place + ", " + number(series.y[i]));
+    marks += error_bars(series, frame, i, "bar b" + std::to_string(s % 6)) +
+             marker(s, x, y, series.name + ": " + place + ", " + number(series.y[i]));
   }
   return (chart.lines && !path.empty() ? "<path class=\"line " + stroke + "\" d=\"" + path + "\"/>\n" : std::string()) + marks;
 }
@@ -150,7 +154,8 @@ std::string legend(const Chart& chart) {
 }
 
 std::string begin(const std::string& title, double height) {
-  return "<svg viewBox=\"0 0 640 " + number(height) + "\" role=\"img\" aria-label=\"" + escape_html(title) + "\">\n" + text_at(kWidth / 2, 18, "middle", "t", title);
+  return "<svg viewBox=\"0 0 640 " + number(height) + "\" role=\"img\" aria-label=\"" + escape_html(title) + "\">\n" +
+         text_at(kWidth / 2, 18, "middle", "t", title);
 }
 
 }  // namespace
@@ -175,7 +180,8 @@ std::string to_svg(const Chart& chart) {
   return svg + legend(chart) + "</svg>\n";
 }
 
-std::string split_bars(const std::string& title, const std::string& first_name, const std::string& second_name, const std::vector<SplitBar>& bars) {
+std::string split_bars(const std::string& title, const std::string& first_name, const std::string& second_name,
+                       const std::vector<SplitBar>& bars) {
   double longest = 0;
   for (const SplitBar& bar : bars) longest = std::fmax(longest, bar.first + bar.second);
   const double room = 300, scale = longest > 0 ? room / longest : 0;
@@ -186,10 +192,12 @@ std::string split_bars(const std::string& title, const std::string& first_name, 
     return "<rect x=\"" + number(x) + "\" y=\"" + number(y) + "\" width=\"" + number(width) + "\" height=\"14\" " + style + "/>\n";
   };
   const std::string hatched = "fill=\"url(#hatch)\"", plain = "class=\"s1\"";
-  svg += bar(190, 32, 14, hatched) + text_at(210, 44, "start", "l", first_name) + bar(400, 32, 14, plain) + text_at(420, 44, "start", "l", second_name);
+  svg += bar(190, 32, 14, hatched) + text_at(210, 44, "start", "l", first_name) + bar(400, 32, 14, plain) +
+         text_at(420, 44, "start", "l", second_name);
   double y = 62;
   for (const SplitBar& item : bars) {
-    svg += text_at(182, y + 12, "end", "l", item.name) + bar(190, y, item.first * scale, hatched) + bar(190 + item.first * scale, y, item.second * scale, plain);
+    svg += text_at(182, y + 12, "end", "l", item.name) + bar(190, y, item.first * scale, hatched) +
+           bar(190 + item.first * scale, y, item.second * scale, plain);
     svg += text_at(198 + (item.first + item.second) * scale, y + 12, "start", "l", number(item.first) + " + " + number(item.second));
     y += 26;
   }

@@ -33,9 +33,11 @@ struct SplitBar {
 };
 
 /// Bars of two parts each with their figures written out; the first part hatched, so that they differ without colour.
-std::string split_bars(const std::string& title, const std::string& first_name, const std::string& second_name, const std::vector<SplitBar>& bars);
+std::string split_bars(const std::string& title, const std::string& first_name, const std::string& second_name,
+                       const std::vector<SplitBar>& bars);
 
-/// One <svg> element, 640 units wide and 360 or more high (a long legend), scaling with its container; every point carries a <title> with its figures.
+/// One <svg> element, 640 units wide and 360 or more high (a long legend), scaling with its container; every point
+/// carries a <title> with its figures.
 std::string to_svg(const Chart& chart);
 
 /// Text safe inside HTML elements and attributes.

@@ -55,7 +55,9 @@ TableCell interval_cell(const Interval& interval, const char* format) {
 }
 
 std::string to_html(const Table& table) {
-  std::string html = "<section><h2>" + escape_html(table.title) + "</h2><div class=\"scroll\"><table class=\"data\" id=\"" + escape_html(table.id) + "\"><thead><tr>";
+  std::string html = "<section><h2>" + escape_html(table.title) +
+                     "</h2><div class=\"scroll\"><table class=\"data\" id=\"" + escape_html(table.id) +
+                     "\"><thead><tr>";
   for (const std::string& column : table.columns) html += "<th scope=\"col\">" + escape_html(column) + "</th>";
   html += "</tr></thead><tbody>\n";
   for (const auto& row : table.rows) {

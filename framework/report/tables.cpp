@@ -68,29 +68,42 @@ std::vector<TableCell> matrix_row(const Study& study, const std::string& label, 
 }  // namespace
 
 Table measures_table(const Report& report) {
-  Table table{"measures", "Learning and forgetting",
-              {"recipe", "trained parameters", "Target Learning", "Target Forgetting", "Target Overall", "Held-out Forgetting", "maximum-based forgetting",
-               "backward transfer", "forward transfer"}, {},
-              "Percentage points. Learning: a task's benchmark after its own stage against the base. Forgetting: after the last stage against after its own. "
-              "Overall: after the last stage against the base. Held-out: mean of the held-out benchmarks after the last stage against the base. In brackets: "
-              "95 % paired bootstrap interval over the samples, where the store keeps the answers; it says nothing about other seeds."};
+  Table table{"measures",
+              "Learning and forgetting",
+              {"recipe", "trained parameters", "Target Learning", "Target Forgetting", "Target Overall",
+               "Held-out Forgetting", "maximum-based forgetting", "backward transfer", "forward transfer"},
+              {},
+              "Percentage points. Learning: a task's benchmark after its own stage against the base. Forgetting: after "
+              "the last stage against after its own. Overall: after the last stage against the base. Held-out: mean of "
+              "the held-out benchmarks after the last stage against the base. In brackets: 95 % paired bootstrap "
+              "interval over the samples, where the store keeps the answers; it says nothing about other seeds."};
   for (const BranchFigures& figures : report.branches)
-    table.rows.push_back({text_cell(figures.name), number_cell(static_cast<double>(report.branch_of(figures).trained), "%.0f"),
-                          interval_cell(figures.learning.known() ? figures.learning : without_interval(figures.measures.target_learning), kPoints),
-                          number_cell(figures.measures.target_forgetting, kPoints), number_cell(figures.measures.target_overall, kPoints),
-                          interval_cell(figures.held_out.known() ? figures.held_out : without_interval(figures.measures.held_out_forgetting), kPoints),
-                          number_cell(figures.transfer.maximum_forgetting, kPoints), number_cell(figures.transfer.backward_transfer, kPoints),
-                          number_cell(figures.transfer.forward_transfer, kPoints)});
+    table.rows.push_back(
+        {text_cell(figures.name), number_cell(static_cast<double>(report.branch_of(figures).trained), "%.0f"),
+         interval_cell(figures.learning.known() ? figures.learning : without_interval(figures.measures.target_learning),
+                       kPoints),
+         number_cell(figures.measures.target_forgetting, kPoints),
+         number_cell(figures.measures.target_overall, kPoints),
+         interval_cell(
+             figures.held_out.known() ? figures.held_out : without_interval(figures.measures.held_out_forgetting),
+             kPoints),
+         number_cell(figures.transfer.maximum_forgetting, kPoints),
+         number_cell(figures.transfer.backward_transfer, kPoints),
+         number_cell(figures.transfer.forward_transfer, kPoints)});
   return table;
 }
 
 Table seeds_table(const Report& report) {
-  Table table{"seeds", "Over seeds", {"recipe", "seeds", "Target Learning", "Target Forgetting", "Target Overall", "Held-out Forgetting"}, {},
+  Table table{"seeds",
+              "Over seeds",
+              {"recipe", "seeds", "Target Learning", "Target Forgetting", "Target Overall", "Held-out Forgetting"},
+              {},
               "Mean ± sample standard deviation over seeds, percentage points."};
   for (const RecipeGroup& group : report.groups)
     if (group.members.size() > 1)
-      table.rows.push_back({text_cell(group.name), number_cell(static_cast<double>(group.members.size()), "%.0f"), moments_cell(group.learning),
-                            moments_cell(group.forgetting), moments_cell(group.overall), moments_cell(group.held_out)});
+      table.rows.push_back({text_cell(group.name), number_cell(static_cast<double>(group.members.size()), "%.0f"),
+                            moments_cell(group.learning), moments_cell(group.forgetting), moments_cell(group.overall),
+                            moments_cell(group.held_out)});
   return table;
 }
 
@@ -111,20 +124,28 @@ Table changes_table(const Report& report, std::size_t source) {
 }
 
 Table pairs_table(const Report& report) {
-  Table table{"pairs", "Recipe against recipe",
-              {"second − first", "learning", "held-out", "McNemar p, targets", "McNemar p, held out"}, {},
-              "Differences in percentage points with 95 % paired bootstrap intervals over the samples. McNemar's exact two-sided test over all samples of "
-              "these benchmarks after the last stage; in brackets the samples that only the first : only the second gets right. No correction for the number of pairs."};
+  Table table{"pairs",
+              "Recipe against recipe",
+              {"second − first", "learning", "held-out", "McNemar p, targets", "McNemar p, held out"},
+              {},
+              "Differences in percentage points with 95 % paired bootstrap intervals over the samples. McNemar's exact "
+              "two-sided test over all samples of these benchmarks after the last stage; in brackets the samples that "
+              "only the first : only the second gets right. No correction for the number of pairs."};
   for (const RecipePair& pair : report.pairs)
-    table.rows.push_back({text_cell(report.branches[pair.second].name + " − " + report.branches[pair.first].name), interval_cell(pair.learning, kPoints),
-                          interval_cell(pair.held_out, kPoints), p_cell(pair.targets), p_cell(pair.held_out_samples)});
+    table.rows.push_back({text_cell(report.branches[pair.second].name + " − " + report.branches[pair.first].name),
+                          interval_cell(pair.learning, kPoints), interval_cell(pair.held_out, kPoints),
+                          p_cell(pair.targets), p_cell(pair.held_out_samples)});
   return table;
 }
 
 Table recovery_table(const Report& report) {
-  Table table{"recovery", "Every drop and what became of it", {"recipe", "benchmark", "dropped in stage", "dropped", "given back", "by", "stayed lost"}, {},
-              "Percentage points of held-out benchmarks. A level counts as given back by the first later stage that reaches it; taken away again, it is a drop "
-              "of its own. So what stayed lost adds up to the highest score minus the last. Noise counts too: small drops of few samples mean nothing."};
+  Table table{"recovery",
+              "Every drop and what became of it",
+              {"recipe", "benchmark", "dropped in stage", "dropped", "given back", "by", "stayed lost"},
+              {},
+              "Percentage points of held-out benchmarks. A level counts as given back by the first later stage that "
+              "reaches it; taken away again, it is a drop of its own. So what stayed lost adds up to the highest score "
+              "minus the last. Noise counts too: small drops of few samples mean nothing."};
   for (const BranchFigures& figures : report.branches) {
     const StudyBranch& branch = report.branch_of(figures);
     for (const BenchmarkDrop& item : figures.drops)
@@ -139,18 +160,27 @@ Table recovery_sums_table(const Report& report) {
   Table table{"recovery-sums", "Drops: given back and lost", {"recipe", "dropped", "given back by later stages", "stayed lost"}, {},
               "All drops of the held-out benchmarks, mean over benchmarks (and ± deviation over seeds), percentage points."};
   for (const RecipeGroup& group : report.groups)
-    table.rows.push_back({text_cell(group.name), number_cell(group.returned.mean + group.lost.mean, "%.1f"), moments_cell(group.returned), moments_cell(group.lost)});
+    table.rows.push_back({text_cell(group.name), number_cell(group.returned.mean + group.lost.mean, "%.1f"),
+                          moments_cell(group.returned), moments_cell(group.lost)});
   return table;
 }
 
 Table drift_table(const Report& report) {
-  Table table{"drift", "Drift of the output and forgetting", {"probe", "stages", "Pearson r", "Spearman ρ"}, {},
-              "Over all distinct stages: change of the probe against change of the held-out mean, both from the base. 95 % intervals by Fisher's z; they take the "
-              "stages as independent, which stages of one branch are not."};
+  Table table{"drift",
+              "Drift of the output and forgetting",
+              {"probe", "stages", "recipes", "orders", "Pearson r", "Spearman ρ", "stage by stage, ρ"},
+              {},
+              "Over all distinct stages: change of the probe against change of the held-out mean, both from the base. "
+              "95 % intervals for other recipes and other orders: all runs of a recipe count once, and so do all of an "
+              "order, however many seeds and stages they have (leaving one out at a time, Student's t with as many "
+              "degrees of freedom as there are recipes, or orders, but one). With one recipe in one order, for other "
+              "seeds."};
   for (const Drift& drift : report.drifts) {
     const std::string name = report.sources.size() > 1 ? drift.probe + " @ " + report.sources[drift.source].label : drift.probe;
-    table.rows.push_back({text_cell(name), number_cell(static_cast<double>(drift.change.size()), "%.0f"), interval_cell(drift.pearson, "%+.2f"),
-                          interval_cell(drift.spearman, "%+.2f")});
+    const auto count = [](std::size_t number) { return number_cell(static_cast<double>(number), "%.0f"); };
+    table.rows.push_back({text_cell(name), count(drift.change.size()), count(drift.recipes), count(drift.orders),
+                          interval_cell(drift.pearson, "%+.2f"), interval_cell(drift.spearman, "%+.2f"),
+                          interval_cell(drift.steps, "%+.2f")});
   }
   return table;
 }
@@ -164,7 +194,8 @@ Table matrix_table(const Report& report, std::size_t source) {
   table.rows.push_back(matrix_row(study, "base", study.base));
   for (const BranchFigures& figures : report.branches)
     if (figures.source == source)
-      for (const StudyPoint& point : study.branches[figures.branch].stages) table.rows.push_back(matrix_row(study, figures.name + " · " + point.task, point));
+      for (const StudyPoint& point : study.branches[figures.branch].stages)
+        table.rows.push_back(matrix_row(study, figures.name + " · " + point.task, point));
   return table;
 }
 

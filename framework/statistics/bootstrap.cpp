@@ -67,8 +67,8 @@ Interval bootstrap(const std::vector<Stratum>& strata, const BootstrapOptions& o
 
 std::vector<double> paired_differences(std::span<const double> earlier, std::span<const double> later) {
   if (earlier.size() != later.size())
-    throw Error(ErrorKind::data_invalid, {"samples cannot be paired", std::to_string(earlier.size()) + " of them", std::to_string(later.size()),
-                                          "compare answers to the same questions"});
+    throw Error(ErrorKind::data_invalid, {"samples cannot be paired", std::to_string(earlier.size()) + " of them",
+                                          std::to_string(later.size()), "compare answers to the same questions"});
   std::vector<double> differences(earlier.size());
   for (std::size_t i = 0; i < differences.size(); ++i) differences[i] = later[i] - earlier[i];
   return differences;

@@ -11,15 +11,14 @@
 namespace retain::framework {
 namespace {
 
-constexpr double kNormal975 = 1.959963984540054;
-
 struct Pairs {
   std::vector<double> x, y;
 };
 
 Pairs whole_pairs(std::span<const double> x, std::span<const double> y) {
   if (x.size() != y.size())
-    throw Error(ErrorKind::data_invalid, {"figures cannot be paired", std::to_string(x.size()) + " of them", std::to_string(y.size()), "give both for each"});
+    throw Error(ErrorKind::data_invalid, {"figures cannot be paired", std::to_string(x.size()) + " of them",
+                                          std::to_string(y.size()), "give both for each"});
   Pairs pairs;
   for (std::size_t i = 0; i < x.size(); ++i)
     if (!std::isnan(x[i]) && !std::isnan(y[i])) {
@@ -49,22 +48,13 @@ double coefficient(const Pairs& pairs) {
   return std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);
 }
 
-Interval fisher(double r, std::size_t n, double variance) {
-  if (std::isnan(r) || n < 4 || std::abs(r) >= 1) return without_interval(r);
-  const double reach = kNormal975 * std::sqrt(variance / static_cast<double>(n - 3));
-  return {r, std::tanh(std::atanh(r) - reach), std::tanh(std::atanh(r) + reach)};
-}
-
 }  // namespace
 
-Interval pearson(std::span<const double> x, std::span<const double> y) {
-  const Pairs pairs = whole_pairs(x, y);
-  return fisher(coefficient(pairs), pairs.x.size(), 1);
-}
+double pearson(std::span<const double> x, std::span<const double> y) { return coefficient(whole_pairs(x, y)); }
 
-Interval spearman(std::span<const double> x, std::span<const double> y) {
+double spearman(std::span<const double> x, std::span<const double> y) {
   const Pairs pairs = whole_pairs(x, y);
-  return fisher(coefficient({ranks(pairs.x), ranks(pairs.y)}), pairs.x.size(), 1.06);
+  return coefficient({ranks(pairs.x), ranks(pairs.y)});
 }
 
 std::vector<double> ranks(std::span<const double> values) {

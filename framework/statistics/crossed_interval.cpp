@@ -2,23 +2,18 @@
 #include "framework/statistics/crossed_interval.h"
 
 #include <algorithm>
-#include <boost/math/distributions/normal.hpp>
-#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <utility>
 
 #include "framework/base/error.h"
-#include "framework/base/random.h"
-#include "framework/statistics/correlation.h"
 #include "framework/statistics/moments.h"
 
 namespace retain::framework {
 namespace {
 
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t kFewestClusters = 4;
 
 using Runs = std::vector<std::vector<Stratum>>;
 
@@ -58,11 +53,6 @@ std::vector<Stratum> mean_run(const Runs& runs) {
   return mean;
 }
 
-/// How many deviations of a mean over n draws its interval reaches to either side.
-double student_quantile(std::size_t n, double level) {
-  return boost::math::quantile(boost::math::students_t(static_cast<double>(n) - 1), (1 + level) / 2);
-}
-
 struct Draw {
   double runs = 0;
   double figures = 0;  ///< their sum
@@ -90,31 +80,6 @@ double reach_of_runs(const Runs& runs, const std::vector<std::size_t>& draws, do
   return student_quantile(found.size(), level) * std::sqrt(n / (n - 1) * squares);
 }
 
-double rho(const std::vector<const PairedSeries*>& runs) {
-  std::vector<double> x, y;
-  for (const PairedSeries* run : runs) {
-    x.insert(x.end(), run->x.begin(), run->x.end());
-    y.insert(y.end(), run->y.begin(), run->y.end());
-  }
-  return spearman(x, y).estimate;
-}
-
-/// Fisher's z; of ±1, where it is infinite, that of the correlation next to it.
-double fisher_z(double correlation) {
-  constexpr double kMost = 1 - 1e-12;
-  return std::atanh(std::clamp(correlation, -kMost, kMost));
-}
-
-/// Percentiles of correlations that were drawn from n runs, stretched away from the estimate.
-Interval widened(double estimate, std::vector<double> figures, std::size_t n, double level) {
-  const double runs = static_cast<double>(n), tail = (1 - level) / 2, z = fisher_z(estimate);
-  const double stretch = std::sqrt(runs / (runs - 1)) * student_quantile(n, level) / boost::math::quantile(boost::math::normal(), 1 - tail);
-  std::sort(figures.begin(), figures.end());
-  const double below = std::max(0.0, z - fisher_z(quantile(figures, tail)));
-  const double above = std::max(0.0, fisher_z(quantile(figures, 1 - tail)) - z);
-  return {estimate, std::tanh(z - stretch * below), std::tanh(z + stretch * above)};
-}
-
 }  // namespace
 
 Interval crossed_interval(const Runs& runs, const BootstrapOptions& options, const std::vector<std::size_t>& draws) {
@@ -127,23 +92,6 @@ Interval crossed_interval(const Runs& runs, const BootstrapOptions& options, con
   if (!questions.known()) return {estimate, estimate - of_runs, estimate + of_runs};
   return {estimate, estimate - std::hypot(of_runs, std::max(0.0, estimate - questions.low)),
           estimate + std::hypot(of_runs, std::max(0.0, questions.high - estimate))};
-}
-
-Interval clustered_spearman(const std::vector<PairedSeries>& runs, const BootstrapOptions& options) {
-  require(options);
-  std::vector<const PairedSeries*> all;
-  for (const PairedSeries& run : runs) all.push_back(&run);
-  const double estimate = rho(all);
-  if (runs.size() < kFewestClusters || std::isnan(estimate)) return without_interval(estimate);
-  Random random(options.seed, "statistics/clustered_spearman");
-  std::vector<double> figures;
-  for (std::int64_t i = 0; i < options.resamples; ++i) {
-    std::vector<const PairedSeries*> redrawn;
-    for (std::size_t k = 0; k < all.size(); ++k) redrawn.push_back(all[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(all.size())))]);
-    if (const double figure = rho(redrawn); !std::isnan(figure)) figures.push_back(figure);
-  }
-  if (std::cmp_less(figures.size(), options.resamples / 2)) return without_interval(estimate);
-  return widened(estimate, std::move(figures), runs.size(), options.level);
 }
 
 }  // namespace retain::framework

@@ -23,14 +23,4 @@ namespace retain::framework {
 Interval crossed_interval(const std::vector<std::vector<Stratum>>& runs, const BootstrapOptions& options = {},
                           const std::vector<std::size_t>& draws = {});
 
-/// One run's figures, position by position.
-struct PairedSeries {
-  std::vector<double> x, y;
-};
-
-/// Spearman's ρ over all positions of all runs. The interval is a bootstrap of whole runs, since positions of one run depend on each
-/// other, widened in Fisher's z for few runs: by √(n / (n − 1)) and Student's quantile over the normal one. None below four runs; the
-/// estimate is spearman()'s.
-Interval clustered_spearman(const std::vector<PairedSeries>& runs, const BootstrapOptions& options = {});
-
 }  // namespace retain::framework

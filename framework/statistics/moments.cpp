@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/statistics/moments.h"
 
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
 
@@ -21,6 +22,10 @@ Moments moments(std::span<const double> values) {
     if (!std::isnan(value)) squares += (value - result.mean) * (value - result.mean);
   result.deviation = std::sqrt(squares / static_cast<double>(result.count - 1));
   return result;
+}
+
+double student_quantile(std::size_t n, double level) {
+  return boost::math::quantile(boost::math::students_t(static_cast<double>(n) - 1), (1 + level) / 2);
 }
 
 }  // namespace retain::framework

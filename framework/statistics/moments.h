@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mean and deviation, as over the seeds of one recipe.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -14,5 +15,8 @@ struct Moments {
 
 /// NaN values are left out.
 Moments moments(std::span<const double> values);
+
+/// How many standard errors of a mean over n draws its interval reaches to either side: Student's t with n − 1 degrees of freedom.
+double student_quantile(std::size_t n, double level);
 
 }  // namespace retain::framework

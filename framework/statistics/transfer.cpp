@@ -36,7 +36,8 @@ TransferMeasures transfer(const ScoreMatrix& scores) {
     }
     if (t > 0) forward.push_back(scores[t][t] - base);
   }
-  return {mean_known(learning), mean_known(forgetting), mean_known(overall), mean_known(maximum), mean_known(backward), mean_known(forward)};
+  return {mean_known(learning), mean_known(forgetting), mean_known(overall),
+          mean_known(maximum),  mean_known(backward),   mean_known(forward)};
 }
 
 }  // namespace retain::framework

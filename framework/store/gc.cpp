@@ -23,8 +23,10 @@ ParentsOfStages between_kept(const Store& store, const std::set<std::string>& ke
   const ParentsOfStages pruned = pruned_stages(store, &damaged);
   if (damaged > 0)
     throw Error(ErrorKind::store_invalid,
-                {"log/pruned.jsonl has " + std::to_string(damaged) + " damaged lines", "what gc removed earlier, without which it cannot see what lies beyond",
-                 {}, "put the file back from a copy of the store, or delete these lines and with them what lies beyond"});
+                {"log/pruned.jsonl has " + std::to_string(damaged) + " damaged lines",
+                 "what gc removed earlier, without which it cannot see what lies beyond",
+                 {},
+                 "put the file back from a copy of the store, or delete these lines and with them what lies beyond"});
   ParentsOfStages gone;
   for (const std::string& id : lineage(store, kept))
     if (!kept.contains(id)) gone.emplace(id, parents_of(store, pruned, id).value());

@@ -59,10 +59,12 @@ void require_same_form(const TensorSource& a, const TensorSource& b) {
     const TensorInfo* other = b.find(tensor.name);
     if (!other)
       throw Error(ErrorKind::checkpoint_missing_tensor,
-                  {"tensor " + tensor.name + " is in only some of the models", "the same tensors in all", "absent from one", "merge stages of one base"});
+                  {"tensor " + tensor.name + " is in only some of the models", "the same tensors in all",
+                   "absent from one", "merge stages of one base"});
     if (other->shape != tensor.shape || other->dtype != tensor.dtype)
       throw Error(ErrorKind::checkpoint_shape_mismatch,
-                  {"tensor " + tensor.name + " differs in form between the models", std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape),
+                  {"tensor " + tensor.name + " differs in form between the models",
+                   std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape),
                    std::string(name_of(other->dtype)) + " " + to_string(other->shape), "merge stages of one base"});
   }
 }
@@ -113,25 +115,38 @@ MergeKind merge_kind_from_name(const std::string& name) {
   return static_cast<MergeKind>(found - names.begin());
 }
 
-MergeView::MergeView(std::shared_ptr<const TensorSource> base, std::vector<std::shared_ptr<const TensorSource>> models, MergeSettings settings)
+MergeView::MergeView(std::shared_ptr<const TensorSource> base, std::vector<std::shared_ptr<const TensorSource>> models,
+                     MergeSettings settings)
     : base_(std::move(base)), models_(std::move(models)), settings_(std::move(settings)) {
   if (models_.empty()) throw Error(ErrorKind::usage, {"nothing to merge", "at least one model beside the base", "none", {}});
   if (settings_.weights.empty()) settings_.weights.assign(models_.size(), 1.0);
   if (settings_.weights.size() != models_.size())
-    throw Error(ErrorKind::usage, {"a merge needs a weight for every model", std::to_string(models_.size()), std::to_string(settings_.weights.size()), {}});
+    throw Error(ErrorKind::usage, {"a merge needs a weight for every model",
+                                   std::to_string(models_.size()),
+                                   std::to_string(settings_.weights.size()),
+                                   {}});
   if (!(settings_.density > 0 && settings_.density <= 1))
-    throw Error(ErrorKind::usage, {"the density of a merge lies outside its range", "more than 0, at most 1", std::to_string(settings_.density), {}});
+    throw Error(ErrorKind::usage, {"the density of a merge lies outside its range",
+                                   "more than 0, at most 1",
+                                   std::to_string(settings_.density),
+                                   {}});
   for (const double number : settings_.weights)
-    if (!std::isfinite(number * settings_.scale)) throw Error(ErrorKind::usage, {"a weight of the merge is not finite", "finite numbers", std::to_string(number), {}});
+    if (!std::isfinite(number * settings_.scale))
+      throw Error(ErrorKind::usage,
+                  {"a weight of the merge is not finite", "finite numbers", std::to_string(number), {}});
   for (const auto& model : models_) {
     require_same_form(*base_, *model);
     require_same_form(*model, *base_);
   }
   for (const TensorInfo& tensor : base_->tensors()) {
-    const bool differs = std::any_of(models_.begin(), models_.end(), [&](const auto& model) { return !same_bytes(*base_, *model, tensor.name); });
+    const bool differs = std::any_of(models_.begin(), models_.end(),
+                                     [&](const auto& model) { return !same_bytes(*base_, *model, tensor.name); });
     if (!differs) continue;
     if (!is_float(tensor.dtype))
-      throw Error(ErrorKind::checkpoint_shape_mismatch, {"integers that differ cannot be merged", "equal values in " + tensor.name, std::string(name_of(tensor.dtype)), {}});
+      throw Error(ErrorKind::checkpoint_shape_mismatch, {"integers that differ cannot be merged",
+                                                         "equal values in " + tensor.name,
+                                                         std::string(name_of(tensor.dtype)),
+                                                         {}});
     std::vector<double>& thresholds = thresholds_[tensor.name];
     thresholds.assign(models_.size(), 0);
     if (settings_.kind != MergeKind::ties) continue;
@@ -145,7 +160,8 @@ MergeView::MergeView(std::shared_ptr<const TensorSource> base, std::vector<std::
 }
 
 /// τ of a stretch of a tensor, thinned out as DARE does and trimmed below the threshold.
-std::vector<double> MergeView::changes(std::size_t model, const TensorInfo& tensor, std::int64_t first, const std::vector<double>& base) const {
+std::vector<double> MergeView::changes(std::size_t model, const TensorInfo& tensor, std::int64_t first,
+                                       const std::vector<double>& base) const {
   std::vector<std::byte> bytes(base.size() * static_cast<std::size_t>(size_of(tensor.dtype)));
   models_[model]->read(tensor.name, first, bytes);
   std::vector<double> values = widened(tensor.dtype, bytes);
@@ -201,7 +217,8 @@ std::string commit_merge(const Store& store, const StoreLock& lock, const std::s
                   {"weights", json::value_from(settings.weights)}, {"lambda", settings.scale}, {"density", settings.density},
                   {"sign", settings.sign == SignRule::sum ? "sum" : "count"}, {"seed", settings.seed}};
   for (const ArrayEntry& array : origin->manifest().arrays)
-    if (array.spec.path.starts_with(kTensorPrefix) && view.changed(array.spec.path.substr(kTensorPrefix.size()))) draft.arrays.push_back(array.spec);
+    if (array.spec.path.starts_with(kTensorPrefix) && view.changed(array.spec.path.substr(kTensorPrefix.size())))
+      draft.arrays.push_back(array.spec);
   return write_stage(store, lock, std::move(draft), [&](const ArraySpec& spec, std::uint64_t begin, std::span<std::byte> out) {
     view.read(spec.path.substr(kTensorPrefix.size()), static_cast<std::int64_t>(begin) / size_of(spec.dtype), out);
   });

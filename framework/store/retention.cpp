@@ -36,7 +36,8 @@ std::map<std::string, double> scores_of(const Store& store, const std::string& m
     for (const json::value& branch : study.at("branches").as_array())
       for (const json::value& point : branch.at("stages").as_array()) add(point);
   } catch (const std::exception& error) {
-    throw Error(ErrorKind::store_invalid, {file.string() + " is not a study", "as `retain run` writes it", error.what(), "run the experiment again"});
+    throw Error(ErrorKind::store_invalid, {file.string() + " is not a study", "as `retain run` writes it", error.what(),
+                                           "run the experiment again"});
   }
   if (scores.empty())
     throw Error(ErrorKind::usage, {"no stage has a score of " + measure, "a benchmark of " + file.string() + ", or held_out", measure, {}});

@@ -38,7 +38,8 @@ void put_made_stage(const Store& store, const StoreLock& lock, const std::string
   if (first && first->id == stage) return;
   const std::string place = first && !first->here ? again_key(key) : key;
   // A stage that is gone for good is no reason to refuse another one.
-  if (const std::string noted = noted_stage(store, place); !noted.empty() && noted != stage && !store.has_stage(noted)) remove_result(store, lock, place);
+  if (const std::string noted = noted_stage(store, place); !noted.empty() && noted != stage && !store.has_stage(noted))
+    remove_result(store, lock, place);
   put_result(store, lock, place, json::object{{"stage", stage}});
 }
 

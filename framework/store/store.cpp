@@ -137,7 +137,9 @@ std::string Store::resolve(const std::string& words) const {
   for (int i = 0; i < generations; ++i) {
     const auto parents = parents_of(*this, pruned, id);
     if (!parents)
-      throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" goes back beyond a stage that is gone", "the file or a note of stage " + id, {}, {}});
+      throw Error(
+          ErrorKind::store_unknown_stage,
+          {"\"" + words + "\" goes back beyond a stage that is gone", "the file or a note of stage " + id, {}, {}});
     if (parents->empty())
       throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" goes back before the first stage",
                                                    {},
@@ -146,7 +148,10 @@ std::string Store::resolve(const std::string& words) const {
     id = parents->front();
   }
   if (generations > 0 && !has_stage(id))
-    throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" is no longer in the store", {}, "stage " + id + ", which gc removed", "name another stage"});
+    throw Error(ErrorKind::store_unknown_stage, {"\"" + words + "\" is no longer in the store",
+                                                 {},
+                                                 "stage " + id + ", which gc removed",
+                                                 "name another stage"});
   return id;
 }
 

@@ -16,7 +16,8 @@ namespace retain::framework {
 class StoreLock {
  public:
   /// Throws Error(store_locked) at once, naming who holds it (process, host, since), or Error(io) when the file system
-  /// has no locks. What an earlier process left in the store's folders is durable afterwards. `purpose` is shown to others ("retain run experiment.toml").
+  /// has no locks. What an earlier process left in the store's folders is durable afterwards. `purpose` is shown to
+  /// others ("retain run experiment.toml").
   StoreLock(const Store& store, const std::string& purpose);
   /// For other processes of a run whose first process has admitted them: each has a `member` of its own, from 1 on. As long as
   /// one of them lives, the store stays locked for everybody else. Throws Error(store_locked) when that number is taken.

@@ -72,7 +72,8 @@ std::vector<Point> open_points(const Options& options, const recipes::Experiment
   return points;
 }
 
-void measure(const Session& session, const Options& options, const recipes::Experiment& experiment, const recipes::ModelKit& kit, const Point& point) {
+void measure(const Session& session, const Options& options, const recipes::Experiment& experiment,
+             const recipes::ModelKit& kit, const Point& point) {
   models::FeatureCache features({.memory_bytes = experiment.feature_memory, .folder = {}, .folder_bytes = 0});
   const auto model = kit.load_and_tell(*point.weights, {.features = &features}, true, session.log(), {point.method.get(), 0, ""});
   for (const std::string& reading : recipes::readings_of(point.method.get()))

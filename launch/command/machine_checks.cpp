@@ -16,6 +16,8 @@
 #include <sstream>
 #include <thread>
 
+#include "framework/base/environment.h"
+
 namespace retain::launch {
 namespace {
 
@@ -43,11 +45,6 @@ double free_gib(const std::filesystem::path& folder) {
   struct statvfs info {};
   if (::statvfs(folder.c_str(), &info) != 0) return 0;
   return static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize) / (1 << 30);
-}
-
-int number_in(const char* variable) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? 0 : static_cast<int>(std::strtol(text, nullptr, 10));
 }
 
 }  // namespace
@@ -119,7 +116,7 @@ SystemFindings look_at_system(const std::filesystem::path& folder, int ranks_her
   found.free_gib = free_gib(folder);
   found.shared_memory_gib = free_gib("/dev/shm");
   found.hdf5_with_mpi = ::dlsym(RTLD_DEFAULT, "H5Pset_fapl_mpio") != nullptr;
-  found.batch_tasks = std::max(number_in("SLURM_NTASKS"), number_in("SLURM_NPROCS"));
+  found.batch_tasks = std::max(framework::number_in("SLURM_NTASKS"), framework::number_in("SLURM_NPROCS"));
   found.ranks_here = ranks_here;
   found.ranks = ranks;
   return found;

@@ -33,7 +33,8 @@ int plan(const Session& session, Options& options) {
 }  // namespace
 
 void add_plan(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("plan", "Memory and time on every mesh, from the configuration alone; exits with 4 where none fits");
+  CLI::App* command = app.add_subcommand(
+      "plan", "Memory and time on every mesh, from the configuration alone; exits with 4 where none fits");
   auto options = std::make_shared<Options>();
   recipes::PlanRequest& request = options->request;
   request.assumed.mean = {2048, 64, 5 * 729, 1920};

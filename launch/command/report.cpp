@@ -28,8 +28,8 @@ framework::StudySource read_source(const std::string& path) {
   if (!std::filesystem::exists(file))
     throw Error(ErrorKind::store_invalid, {path + " has no study", "a store that `retain run` has measured something in", "no study.json",
                                            "run an experiment with benchmarks or probes on it"});
-  return {"", framework::study_from_json(framework::read_json(file, ErrorKind::store_invalid), file.string()), framework::KeptAnswers(store),
-          framework::KeptReadings(store)};
+  return {"", framework::study_from_json(framework::read_json(file, ErrorKind::store_invalid), file.string()),
+          framework::KeptAnswers(store), framework::KeptReadings(store)};
 }
 
 /// The study's title, numbered from the second of a name on.

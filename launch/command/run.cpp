@@ -38,7 +38,8 @@ int plan_only(const Session& session, const recipes::Experiment& experiment, con
 /// A run, unlike a dry run, needs all of these.
 void require_parts(const recipes::Experiment& experiment) {
   const auto refuse = [](const char* key, const char* expected) {
-    throw Error(ErrorKind::config_invalid, {std::string(key) + " is missing", expected, "nothing", "add it to the experiment file, or use --set"});
+    throw Error(ErrorKind::config_invalid,
+                {std::string(key) + " is missing", expected, "nothing", "add it to the experiment file, or use --set"});
   };
   if (experiment.model.empty()) refuse("model.path", "a model directory");
   if (experiment.store.empty()) refuse("store.path", "where stages and results are kept");
@@ -70,7 +71,10 @@ void add_run(CLI::App& app, Action& action) {
   command->add_option("--set", options->set, "Override a key: path.to.key=value; array elements by position")->allow_extra_args(false);
   command->add_option("--log", options->log, "JSON lines, one an optimizer step");
   CLI::Option* dry = command->add_flag("--dry-run", options->dry, "Check everything that can be checked and print the plan");
-  command->add_flag("--config-only", options->config_only, "With --dry-run: from the model's config.json alone, where weights or data are not at hand")->needs(dry);
+  command
+      ->add_flag("--config-only", options->config_only,
+                 "With --dry-run: from the model's config.json alone, where weights or data are not at hand")
+      ->needs(dry);
   command->add_flag("--json", options->as_json, "The plan of --dry-run as JSON");
   command->callback([&action, options] {
     action.run = [options](const Session& session) { return run(session, *options); };

@@ -75,8 +75,11 @@ void add_score(CLI::App& app, Action& action) {
   for (const std::string& name : framework::metric_names()) names += (names.empty() ? "" : ", ") + name;
   CLI::Option* store = command->add_option("store", options->store, "Score the answers kept in this store again, without a model");
   command->add_option("--metric", options->metric, names + " (default: the one each evaluation used)");
-  command->add_option("--mode", options->mode, "clean, or faithful: as the paper's released code scores")->check(CLI::IsMember({"clean", "faithful"}));
-  command->add_option("--average", options->average, "samples or categories")->check(CLI::IsMember({"samples", "categories"}))->needs(store);
+  command->add_option("--mode", options->mode, "clean, or faithful: as the paper's released code scores")
+      ->check(CLI::IsMember({"clean", "faithful"}));
+  command->add_option("--average", options->average, "samples or categories")
+      ->check(CLI::IsMember({"samples", "categories"}))
+      ->needs(store);
   command->add_option("--stage", options->stage, "Answers of this branch, tag or id only")->needs(store);
   command->add_option("--benchmark", options->benchmark, "Answers to this benchmark only")->needs(store);
   command->add_flag("--answers", options->answers, "Print every sample's answer and score too")->needs(store);

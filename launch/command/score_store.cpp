@@ -45,7 +45,8 @@ void rescore(recipes::Evaluation& evaluation, const recipes::Scoring& scoring) {
 int score_store(const RescoreOptions& options, const recipes::Extras& extras) {
   const framework::Store store = framework::Store::open(options.store);
   const std::string stage = options.stage.empty() ? "" : store.resolve(options.stage);
-  if (!options.metric.empty() && !extras.metrics.contains(options.metric)) framework::metric_named(options.metric);  // refused before anything is read
+  if (!options.metric.empty() && !extras.metrics.contains(options.metric))
+    framework::metric_named(options.metric);                            // refused before anything is read
   std::map<std::string, std::string> lines;                             // by benchmark, stage and rule: the order they are printed in
   std::set<std::string> benchmarks;
   for (const std::string& key : framework::result_keys(store)) {
@@ -53,7 +54,9 @@ int score_store(const RescoreOptions& options, const recipes::Extras& extras) {
     const auto value = framework::get_result(store, key);
     recipes::Evaluation evaluation = recipes::evaluation_from_json(value.value(), "result " + key);
     benchmarks.insert(evaluation.benchmark);
-    if ((!stage.empty() && evaluation.stage != stage) || (!options.benchmark.empty() && evaluation.benchmark != options.benchmark)) continue;
+    if ((!stage.empty() && evaluation.stage != stage) ||
+        (!options.benchmark.empty() && evaluation.benchmark != options.benchmark))
+      continue;
     const double kept = evaluation.score;
     rescore(evaluation, scoring_for(options, extras, evaluation.scoring));
     json::object line = options.answers ? recipes::to_json(evaluation) : recipes::summary_json(evaluation);

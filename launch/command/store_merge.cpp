@@ -45,10 +45,15 @@ void add_store_merge(CLI::App& store, const std::shared_ptr<StoreOptions>& optio
   CLI::App& command = add_store_command(store, *options, "merge", "One stage from several that were taught from the same base");
   command.add_option("base", chosen->base, "The stage they were taught from")->required();
   command.add_option("stages", chosen->stages, "The stages to merge")->required()->expected(1, -1);
-  command.add_option("--kind", chosen->kind, "task_arithmetic, ties, dare or dare_ties")->check(CLI::IsMember(framework::merge_kind_names()));
-  command.add_option("--weights", chosen->settings.weights, "A weight for every stage (default 1 each); negative takes a task away")->delimiter(',');
+  command.add_option("--kind", chosen->kind, "task_arithmetic, ties, dare or dare_ties")
+      ->check(CLI::IsMember(framework::merge_kind_names()));
+  command
+      .add_option("--weights", chosen->settings.weights,
+                  "A weight for every stage (default 1 each); negative takes a task away")
+      ->delimiter(',');
   command.add_option("--lambda", chosen->settings.scale, "Multiplies the merged change")->capture_default_str();
-  command.add_option("--density", chosen->settings.density, "Share of every change that stays (ties, dare, dare_ties)")->capture_default_str();
+  command.add_option("--density", chosen->settings.density, "Share of every change that stays (ties, dare, dare_ties)")
+      ->capture_default_str();
   command.add_option("--sign", chosen->sign, "Majority by weighted sum or by count")->check(CLI::IsMember({"sum", "count"}));
   command.add_option("--seed", chosen->settings.seed, "Of DARE's choice");
   command.add_option("--branch", chosen->branch, "Move this branch to the new stage");

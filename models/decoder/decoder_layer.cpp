@@ -60,7 +60,8 @@ at::Tensor DecoderLayer::attend(const at::Tensor& x_TH, const DecoderPass& pass)
   return o_proj_.forward(attention(q_TND, k_TKD, v_TKD, pass).flatten(1));
 }
 
-at::Tensor DecoderLayer::attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD, const DecoderPass& pass) const {
+at::Tensor DecoderLayer::attention(const at::Tensor& q_TND, const at::Tensor& k_TKD, const at::Tensor& v_TKD,
+                                   const DecoderPass& pass) const {
   if (pass.cache) {
     const auto [k_BSKD, v_BSKD] = pass.cache->append(pass.cache_layer, k_TKD, v_TKD);
     if (pass.ends || !pass.cache->is_prefill()) return last_token_attention(q_TND, k_BSKD, v_BSKD, heads_.runs, pass.cache->filled());

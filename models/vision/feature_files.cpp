@@ -94,7 +94,9 @@ FeatureFiles::FeatureFiles(fs::path folder, std::int64_t limit_bytes)
   for (const StoredFile& file : list_files(folder_)) bytes_ += file.bytes;
 }
 
-fs::path FeatureFiles::file_of(const std::string& key) const { return folder_ / (framework::to_hex(framework::digest_of(key)) + extension); }
+fs::path FeatureFiles::file_of(const std::string& key) const {
+  return folder_ / (framework::to_hex(framework::digest_of(key)) + extension);
+}
 
 std::optional<at::Tensor> FeatureFiles::read(const std::string& key) {
   const fs::path path = file_of(key);

@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "framework/base/environment.h"
 #include "framework/base/error.h"
 #include "parallel/comm/mpi_check.h"
 #include "parallel/comm/mpi_communicator.h"
@@ -29,10 +30,7 @@ constexpr auto time_to_be_ended = std::chrono::seconds(5);
 constexpr unsigned time_to_finalise = 60;  // seconds; everything is done, but a host may be out of reach
 constexpr unsigned time_to_abort = 5;      // seconds; MPI_Abort asks the launcher, which may be out of reach
 
-int number_in(const char* variable) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? 0 : static_cast<int>(std::strtol(text, nullptr, 10));
-}
+using framework::number_in;
 
 /// Tasks that a launcher says it started; 0 when this process was started by hand.
 int launched_tasks() {

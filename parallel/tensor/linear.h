@@ -16,8 +16,8 @@ namespace retain::parallel {
 class Linear {
  public:
   Linear() = default;
-  /// `prefix`.weight and, where the rank holds one, `prefix`.bias; beside them what the set's extension adds. `group` is the tensor group and outlives the layer.
-  /// Throws Error(internal) when the parameters do not fit one another.
+  /// `prefix`.weight and, where the rank holds one, `prefix`.bias; beside them what the set's extension adds. `group`
+  /// is the tensor group and outlives the layer. Throws Error(internal) when the parameters do not fit one another.
   Linear(const ParameterSet& parameters, const std::string& prefix, Communicator& group);
 
   /// Whole or row parallel: the whole y_TO, the same on all tensor ranks; a row-parallel layer takes this rank's slice of

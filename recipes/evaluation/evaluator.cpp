@@ -19,7 +19,8 @@ std::vector<std::string> texts_of(const json::object& line, const char* key, con
   for (std::size_t i = 0; array && i < array->size(); ++i)
     if ((*array)[i].is_string()) texts.emplace_back((*array)[i].as_string());
   if (!array || texts.size() != array->size())
-    throw Error(ErrorKind::data_invalid, {where, std::string("\"") + key + "\": an array of strings", json::serialize(*value), "correct the line"});
+    throw Error(ErrorKind::data_invalid, {where, std::string("\"") + key + "\": an array of strings",
+                                          json::serialize(*value), "correct the line"});
   return texts;
 }
 

@@ -19,8 +19,9 @@ struct Question {
   framework::ScoreInput expected;  ///< references, options, question, category; prediction empty
 };
 
-/// A benchmark's questions. A line may carry "references", "options", "question" and "category" beside the record; without
-/// references the record's last answer is the one reference. Throws Error(data_invalid), Error(data_empty), Error(data_no_answer) naming the line.
+/// A benchmark's questions. A line may carry "references", "options", "question" and "category" beside the record;
+/// without references the record's last answer is the one reference. Throws Error(data_invalid), Error(data_empty),
+/// Error(data_no_answer) naming the line.
 std::vector<Question> read_questions(const Benchmark& benchmark);
 /// One of them, of the records that load_records() gives.
 Question read_question(const framework::RecordSet& records, std::int64_t i, const Benchmark& benchmark);

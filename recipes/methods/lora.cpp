@@ -69,7 +69,9 @@ std::vector<at::Tensor> answer_logits(models::Lmm& model, std::span<const models
 class LoraRun final : public MethodRun {
  public:
   LoraRun(const MethodStart& start, const LoraSettings& settings)
-      : model_(start.model), settings_(settings), extension_(std::dynamic_pointer_cast<LoraExtension>(start.model.parameters().extension())) {
+      : model_(start.model),
+        settings_(settings),
+        extension_(std::dynamic_pointer_cast<LoraExtension>(start.model.parameters().extension())) {
     if (!extension_) throw Error(ErrorKind::internal, "the model was built without its adapters");
     extension_->seed(start.settings.seed);
   }
@@ -182,12 +184,14 @@ std::vector<Selected> Lora::adapted(const ParameterTable& table) const {
   for (const Selected& one : recipes::select(table, groups()))
     if (is_linear(*table.find(one.name))) linears.push_back(one);
   if (linears.empty())
-    throw Error(ErrorKind::recipe_matches_nothing, {"the recipe's patterns select no linear layer an adapter could lie beside", "linear layers",
-                                                    "none", "name some, such as \"mlp\" or \"sa_proj\""});
+    throw Error(ErrorKind::recipe_matches_nothing,
+                {"the recipe's patterns select no linear layer an adapter could lie beside", "linear layers", "none",
+                 "name some, such as \"mlp\" or \"sa_proj\""});
   for (const Selected& one : linears)
     if (settings_.dropout > 0 && !one.name.starts_with("language."))
-      throw Error(ErrorKind::config_unsupported, {"LoRA's dropout is for language layers", "patterns of language layers, or dropout = 0", one.name,
-                                                  "set dropout = 0 in a recipe of its own for these"});
+      throw Error(ErrorKind::config_unsupported,
+                  {"LoRA's dropout is for language layers", "patterns of language layers, or dropout = 0", one.name,
+                   "set dropout = 0 in a recipe of its own for these"});
   return linears;
 }
 

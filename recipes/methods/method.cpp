@@ -48,7 +48,10 @@ void Method::read_as(models::Lmm& /*model*/, const std::string& /*reading*/) con
 
 std::int64_t Method::bytes_beside(std::int64_t /*trained_bytes*/) const { return 0; }
 
-std::string Method::settle(parallel::ShardedStore& /*store*/, const parallel::Mesh& /*mesh*/, const TaughtStage& stage) const { return stage.taught; }
+std::string Method::settle(parallel::ShardedStore& /*store*/, const parallel::Mesh& /*mesh*/,
+                           const TaughtStage& stage) const {
+  return stage.taught;
+}
 
 std::string Method::settled_key(parallel::ShardedStore& /*store*/, const TaughtStage& /*stage*/) const { return {}; }
 

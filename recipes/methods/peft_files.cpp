@@ -32,8 +32,9 @@ constexpr std::string_view kRoot = "base_model.model.";
 bool is_adapter(const std::string& name) { return name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight"); }
 
 [[noreturn]] void unsupported(const fs::path& file, const std::string& key, const json::value& value) {
-  throw Error(ErrorKind::config_unsupported, {file.string() + ": " + key + " is not plain LoRA", "bias \"none\", one rank for all layers, no DoRA",
-                                              json::serialize(value), "train the adapter without it, or merge it with PEFT first"});
+  throw Error(ErrorKind::config_unsupported,
+              {file.string() + ": " + key + " is not plain LoRA", "bias \"none\", one rank for all layers, no DoRA",
+               json::serialize(value), "train the adapter without it, or merge it with PEFT first"});
 }
 
 bool is_empty(const json::value& value) {
@@ -62,7 +63,8 @@ void require_plain_start(const json::object& settings, const fs::path& file) {
 }
 
 /// The name among `expected` of a tensor in PEFT's file; empty where it has none.
-std::optional<std::string> canonical_name(const models::LmmConfig& config, const std::vector<std::string>& expected, std::string_view stored) {
+std::optional<std::string> canonical_name(const models::LmmConfig& config, const std::vector<std::string>& expected,
+                                          std::string_view stored) {
   if (!stored.starts_with(kRoot)) return std::nullopt;
   return models::resolve_name(config, expected, stored.substr(kRoot.size()));
 }
@@ -77,11 +79,14 @@ PeftSettings read_peft_settings(const fs::path& folder) {
   const fs::path file = folder / kSettings;
   const json::value document = framework::read_json(file);
   const json::object* settings = document.if_object();
-  if (!settings) throw Error(ErrorKind::config_invalid, {file.string() + " is no table", "a JSON object", json::serialize(document).substr(0, 80), ""});
+  if (!settings)
+    throw Error(ErrorKind::config_invalid,
+                {file.string() + " is no table", "a JSON object", json::serialize(document).substr(0, 80), ""});
   const json::value* type = settings->if_contains("peft_type");
   if (!type || !type->is_string() || type->as_string() != "LORA")
     throw Error(ErrorKind::config_unsupported, {file.string() + ": peft_type", "\"LORA\"", type ? json::serialize(*type) : "nothing", ""});
-  for (const char* key : {"rank_pattern", "alpha_pattern", "use_dora", "lora_bias", "modules_to_save", "fan_in_fan_out", "layer_replication"})
+  for (const char* key : {"rank_pattern", "alpha_pattern", "use_dora", "lora_bias", "modules_to_save", "fan_in_fan_out",
+                          "layer_replication"})
     if (const json::value* value = settings->if_contains(key); value && !is_empty(*value)) unsupported(file, key, *value);
   if (const json::value* bias = settings->if_contains("bias"); bias && (!bias->is_string() || bias->as_string() != "none"))
     unsupported(file, "bias", *bias);

@@ -16,7 +16,8 @@ std::vector<std::int64_t> even_draws(const std::vector<std::int64_t>& sizes, std
   std::vector<std::int64_t> draws(sizes.size(), 0);
   for (bool drawn = true; wanted > 0 && drawn;) {
     drawn = false;
-    const auto open = std::count_if(sizes.begin(), sizes.end(), [&, i = std::size_t{0}](std::int64_t size) mutable { return draws[i++] < size; });
+    const auto open = std::count_if(sizes.begin(), sizes.end(),
+                                    [&, i = std::size_t{0}](std::int64_t size) mutable { return draws[i++] < size; });
     const std::int64_t each = open > 0 ? std::max<std::int64_t>(1, wanted / open) : 0;
     for (std::size_t i = 0; i < sizes.size() && wanted > 0; ++i) {
       const std::int64_t more = std::min({each, sizes[i] - draws[i], wanted});

@@ -82,8 +82,9 @@ std::shared_ptr<const Method> make_again(const json::object& teaching, const Met
   const std::string name(description.at("method").as_string());
   const std::vector<std::string> known = methods.names();
   if (std::find(known.begin(), known.end(), name) == known.end())
-    throw Error(ErrorKind::config_unsupported, {"stage " + stage + " was taught with a method this program does not have", "a known method", name,
-                                                "open it with the program that taught it"});
+    throw Error(ErrorKind::config_unsupported,
+                {"stage " + stage + " was taught with a method this program does not have", "a known method", name,
+                 "open it with the program that taught it"});
   const framework::ConfigFile file = framework::ConfigFile::parse(as_toml(description), "stage " + stage);
   const framework::ConfigTable settings = file.root();
   return methods.make(name, {settings, groups_from_json(teaching.at("recipe"))});

@@ -65,7 +65,8 @@ std::string WiseFt::settle(parallel::ShardedStore& store, const parallel::Mesh& 
     const framework::StageReader taught(store.store(), stage.taught);
     std::vector<std::string> tensors;
     for (const framework::TensorInfo& tensor : taught.tensors()) tensors.push_back(tensor.name);
-    return framework::commit_blend(store.store(), store.lock(), anchor, stage.taught, blend_weights(tensors, blend_groups_, alpha_), inputs());
+    return framework::commit_blend(store.store(), store.lock(), anchor, stage.taught,
+                                   blend_weights(tensors, blend_groups_, alpha_), inputs());
   });
   store.put_stage(key, averaged);
   return averaged;

@@ -43,8 +43,10 @@ json::object check_task(const Experiment& experiment, const Task& task) {
   const auto usable = static_cast<std::int64_t>(report.usable.size());
   const std::int64_t steps = optimizer_steps(task.settings, usable);
   if (steps == 0)
-    throw Error(ErrorKind::data_empty, {"task " + task.name + " has no whole global batch", std::to_string(task.settings.global_batch) + " usable records at least",
-                                        std::to_string(usable), "lower train.global_batch, or set train.drop_last = false"});
+    throw Error(ErrorKind::data_empty,
+                {"task " + task.name + " has no whole global batch",
+                 std::to_string(task.settings.global_batch) + " usable records at least", std::to_string(usable),
+                 "lower train.global_batch, or set train.drop_last = false"});
   return {{"name", task.name}, {"records", records.size()}, {"usable", usable}, {"steps", steps},
           {"global_batch", task.settings.global_batch}, {"digest", records.digest()}, {"faults", std::move(faults)}};
 }
@@ -57,7 +59,8 @@ json::object stated_task(const Task& task, json::array& notes) {
     stated["records"] = task.records;
     stated["usable"] = task.records;
     stated["steps"] = optimizer_steps(task.settings, task.records);
-    notes.emplace_back("task " + task.name + ": " + task.train.string() + " is not there; " + std::to_string(task.records) + " records as stated");
+    notes.emplace_back("task " + task.name + ": " + task.train.string() + " is not there; " +
+                       std::to_string(task.records) + " records as stated");
   } else {
     notes.emplace_back("task " + task.name + ": " + task.train.string() + " is not there and `records` is not set; its steps are unknown");
   }
@@ -65,7 +68,10 @@ json::object stated_task(const Task& task, json::array& notes) {
 }
 
 json::object benchmark_json(const Benchmark& benchmark, bool counted) {
-  json::object described{{"name", benchmark.name}, {"questions", nullptr}, {"metric", benchmark.scoring.metric}, {"kind", name_of(benchmark.kind)}};
+  json::object described{{"name", benchmark.name},
+                         {"questions", nullptr},
+                         {"metric", benchmark.scoring.metric},
+                         {"kind", name_of(benchmark.kind)}};
   if (counted) described["questions"] = read_questions(benchmark).size();
   return described;
 }
@@ -86,12 +92,15 @@ void check_companions(const Experiment& experiment, const models::LmmConfig& con
   const auto has = [&](const char* name) { return std::filesystem::exists(experiment.model / name); };
   if (required || has("tokenizer.json") || has("vocab.json")) framework::Tokenizer::load(experiment.model);
   else notes.emplace_back("no tokenizer: the model alone was checked");
-  if (!framework::has_processor_file(experiment.model)) notes.emplace_back("no processor file: the model's configuration says how pictures are cut");
+  if (!framework::has_processor_file(experiment.model))
+    notes.emplace_back("no processor file: the model's configuration says how pictures are cut");
   models::family_of(config).make_pictures(experiment.model, config, framework::AlphaMode::white);
 }
 
-json::object recipe_plan(const Recipe& recipe, const models::LmmConfig& config, const parallel::ParameterTable& model_table,
-                         const TrainSettings& settings, const parallel::MeshShape& shape, std::map<std::string, std::vector<std::string>>& trained_by) {
+json::object recipe_plan(const Recipe& recipe, const models::LmmConfig& config,
+                         const parallel::ParameterTable& model_table, const TrainSettings& settings,
+                         const parallel::MeshShape& shape,
+                         std::map<std::string, std::vector<std::string>>& trained_by) {
   const parallel::ParameterTable table = extended_table(model_table, recipe.method.get());
   const std::vector<Selected> selected = select(table, recipe.groups, recipe.method.get());
   if (recipe.method) recipe.method->check(config, table);
@@ -129,7 +138,8 @@ framework::CheckReport check_task_records(const framework::RecordSet& records, O
 
 json::object dry_run(const Experiment& experiment, parallel::Communicator& world, DryRunDepth depth) {
   if (experiment.model.empty())
-    throw Error(ErrorKind::config_invalid, {"model.path is not set", "a model directory", "nothing", "name it in [model] or with --set model.path=DIR"});
+    throw Error(ErrorKind::config_invalid, {"model.path is not set", "a model directory", "nothing",
+                                            "name it in [model] or with --set model.path=DIR"});
   const int ranks = parallel::group_size(world.size(), experiment.study.concurrent_branches);
   const parallel::MeshShape shape = parallel::mesh_for(ranks, experiment.tensor, experiment.pipeline);
   const models::LmmConfig config = models::read_config(experiment.model);
@@ -165,12 +175,18 @@ json::object dry_run(const Experiment& experiment, parallel::Communicator& world
     for (const parallel::ParameterSpec& row : recipe.method ? recipe.method->own_parameters(table) : std::vector<parallel::ParameterSpec>{})
       parameters.push_back(parameter_json(row, trained_by[row.name]));
   for (const Benchmark& benchmark : experiment.benchmarks) benchmarks.push_back(benchmark_json(benchmark, counted(benchmark.data)));
-  return {{"model", json::object{{"family", config.family}, {"parameters", table.elements()}, {"stored_dtype", std::string(framework::name_of(config.stored_dtype))},
+  return {{"model", json::object{{"family", config.family},
+                                 {"parameters", table.elements()},
+                                 {"stored_dtype", std::string(framework::name_of(config.stored_dtype))},
                                  {"dtype", std::string(framework::name_of(experiment.dtype))}}},
           {"mesh", json::object{{"data", shape.data}, {"pipeline", shape.pipeline}, {"tensor", shape.tensor}}},
-          {"mode", experiment.mode == Mode::clean ? "clean" : "faithful"}, {"recipes", std::move(recipes)},
-          {"study", study_json(experiment)}, {"tasks", std::move(tasks)}, {"benchmarks", std::move(benchmarks)},
-          {"parameters", std::move(parameters)}, {"notes", std::move(notes)}};
+          {"mode", experiment.mode == Mode::clean ? "clean" : "faithful"},
+          {"recipes", std::move(recipes)},
+          {"study", study_json(experiment)},
+          {"tasks", std::move(tasks)},
+          {"benchmarks", std::move(benchmarks)},
+          {"parameters", std::move(parameters)},
+          {"notes", std::move(notes)}};
 }
 
 std::string describe_plan(const json::object& plan) {
@@ -185,10 +201,12 @@ std::string describe_plan(const json::object& plan) {
   out += "recipes\n";
   for (const json::value& recipe : plan.at("recipes").as_array()) {
     out += line(recipe, {"name", "tensors", "trained"});
-    for (const json::value& kind : recipe.at("kinds").as_array()) out += "  " + line(kind, {"name", "tensors", "elements", "learning_rate"});
+    for (const json::value& kind : recipe.at("kinds").as_array())
+      out += "  " + line(kind, {"name", "tensors", "elements", "learning_rate"});
     for (const json::value& stage : recipe.at("stages").as_array())
       out += "  " + line(stage, {"task", "records", "global_batch", "steps", "warmup_steps", "schedule", "learning_rates"});
-    for (const json::value& rank : recipe.at("bytes_by_rank").as_array()) out += "  " + line(rank, {"pipeline_stage", "tensor", "weights", "gradients", "optimizer"});
+    for (const json::value& rank : recipe.at("bytes_by_rank").as_array())
+      out += "  " + line(rank, {"pipeline_stage", "tensor", "weights", "gradients", "optimizer"});
   }
   out += "study\n" + line(plan.at("study"), {"stages", "distinct", "concurrent_branches"});
   for (const json::value& branch : plan.at("study").at("branches").as_array()) out += "  " + line(branch, {"name", "order", "seed"});
@@ -198,7 +216,8 @@ std::string describe_plan(const json::object& plan) {
   for (const json::value& benchmark : plan.at("benchmarks").as_array()) out += line(benchmark, {"name", "kind", "questions", "metric"});
   out += "parameters\n";
   for (const json::value& row : plan.at("parameters").as_array())
-    out += "  " + text(row.at("name")) + " " + text(row.at("shape")) + (row.at("trained_by").as_array().empty() ? " frozen" : " trained by " + text(row.at("trained_by"))) + "\n";
+    out += "  " + text(row.at("name")) + " " + text(row.at("shape")) +
+           (row.at("trained_by").as_array().empty() ? " frozen" : " trained by " + text(row.at("trained_by"))) + "\n";
   for (const json::value& note : plan.at("notes").as_array()) out += "note: " + text(note) + "\n";
   return out;
 }

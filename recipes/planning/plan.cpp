@@ -171,7 +171,8 @@ class Planner {
   /// Ring reductions of a decoder layer (two forward, two backward), of gradients, and activations between pipeline stages.
   double messages(const LayoutPlan& layout, double samples, const std::vector<Selected>& selected) const {
     const MeshShape& shape = layout.shape;
-    const double activation = samples * static_cast<double>(sizes_.mean.tokens * config_.text.hidden * framework::size_of(experiment_.dtype));
+    const double activation =
+        samples * static_cast<double>(sizes_.mean.tokens * config_.text.hidden * framework::size_of(experiment_.dtype));
     const double layers = static_cast<double>(config_.text.layers) / shape.pipeline;
     const int passes = selected.empty() ? 2 : 4;
     double bytes = 0;
@@ -231,7 +232,8 @@ RankMemory plan_rank(const Experiment& experiment, const models::LmmConfig& conf
 
 Plan make_plan(const Experiment& experiment, const PlanRequest& request) {
   if (experiment.model.empty())
-    throw Error(ErrorKind::config_invalid, {"model.path is not set", "a folder with config.json", "nothing", "name it in [model] or with --set model.path=DIR"});
+    throw Error(ErrorKind::config_invalid, {"model.path is not set", "a folder with config.json", "nothing",
+                                            "name it in [model] or with --set model.path=DIR"});
   const models::LmmConfig config = models::read_config(experiment.model);
   Plan plan;
   plan.family = config.family;

@@ -19,15 +19,18 @@ json::array stage_schedules(const Experiment& experiment, const Recipe& recipe, 
     if (const std::optional<std::int64_t> records = counts.at(task.name)) {
       const std::int64_t steps = optimizer_steps(settings, *records);
       if (steps == 0)
-        throw Error(ErrorKind::data_empty, {"task " + task.name + " has no whole global batch", std::to_string(settings.global_batch) + " usable records at least",
-                                            std::to_string(*records), "lower train.global_batch, or set train.drop_last = false"});
+        throw Error(ErrorKind::data_empty,
+                    {"task " + task.name + " has no whole global batch",
+                     std::to_string(settings.global_batch) + " usable records at least", std::to_string(*records),
+                     "lower train.global_batch, or set train.drop_last = false"});
       stage["records"] = *records;
       stage["steps"] = steps;
       stage["warmup_steps"] = warmup_steps(settings.warmup_ratio, steps);
     }
     for (const char* key : {"global_batch", "epochs", "schedule", "weight_decay", "clip"}) stage[key] = described.at(key);
     json::array rates;
-    for (const TrainableGroup& group : recipe.groups) rates.emplace_back(group.learning_rate > 0 ? group.learning_rate : settings.learning_rate);
+    for (const TrainableGroup& group : recipe.groups)
+      rates.emplace_back(group.learning_rate > 0 ? group.learning_rate : settings.learning_rate);
     stage["learning_rates"] = std::move(rates);
     stages.push_back(std::move(stage));
   }

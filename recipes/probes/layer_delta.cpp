@@ -87,7 +87,8 @@ at::Tensor gram_matrices(models::Lmm& model, models::Lmm& base) {
 
 at::Tensor delta_of(const at::Tensor& h_AH, const at::Tensor& base_AH, const at::Tensor& grams) {
   const at::Tensor d_AH = h_AH - base_AH;
-  const at::Tensor square_A = (d_AH.mm(grams[0]) * d_AH).sum(1) + 2 * (d_AH.mm(grams[1]) * base_AH).sum(1) + (base_AH.mm(grams[2]) * base_AH).sum(1);
+  const at::Tensor square_A = (d_AH.mm(grams[0]) * d_AH).sum(1) + 2 * (d_AH.mm(grams[1]) * base_AH).sum(1) +
+                              (base_AH.mm(grams[2]) * base_AH).sum(1);
   return square_A.clamp_min(0).sqrt();
 }
 
@@ -110,12 +111,16 @@ json::object layer_delta(const ProbeInput& input) {
     const Rows rows = supervised_rows(batch, model.config(), /*one_slot=*/input.faithful);
     const Outputs outputs = outputs_of(model, batch.packed, rows.rows_A), before = outputs_of(*base, batch.packed, rows.rows_A);
     for (const auto& [place, h_AH] : outputs)
-      sums_2L[place.second == models::Block::attention ? 0 : 1][place.first] += (delta_of(h_AH, before.at(place), grams).cpu() * rows.weights_A.cpu()).sum();
+      sums_2L[place.second == models::Block::attention ? 0 : 1][place.first] +=
+          (delta_of(h_AH, before.at(place), grams).cpu() * rows.weights_A.cpu()).sum();
   });
   mesh.data().all_reduce(sums_2L);
   mesh.pipeline().all_reduce(sums_2L);
   sums_2L /= static_cast<double>(input.count());
-  return {{"value", sums_2L.mean().item<double>()}, {"attention", numbers(sums_2L[0])}, {"mlp", numbers(sums_2L[1])}, {"samples", input.count()}};
+  return {{"value", sums_2L.mean().item<double>()},
+          {"attention", numbers(sums_2L[0])},
+          {"mlp", numbers(sums_2L[1])},
+          {"samples", input.count()}};
 }
 
 }  // namespace retain::recipes

@@ -35,9 +35,11 @@ std::vector<std::int64_t> samples_of_rows(const models::MicroBatch& packed, cons
 
 models::Sample first_question(const ProbeInput& input, std::int64_t record) {
   framework::Record asked = input.records.at(record);
-  const auto user = std::find_if(asked.turns.begin(), asked.turns.end(), [](const framework::Turn& turn) { return turn.role == framework::Role::user; });
+  const auto user = std::find_if(asked.turns.begin(), asked.turns.end(),
+                                 [](const framework::Turn& turn) { return turn.role == framework::Role::user; });
   if (user != asked.turns.end()) asked.turns.erase(user + 1, asked.turns.end());
-  return input.builder.prompt_sample(asked, input.model.mesh().is_first_pipeline_stage() ? models::Pictures::pixels : models::Pictures::sizes);
+  return input.builder.prompt_sample(
+      asked, input.model.mesh().is_first_pipeline_stage() ? models::Pictures::pixels : models::Pictures::sizes);
 }
 
 void answer_first_questions(const ProbeInput& input, std::int64_t max_new_tokens,

@@ -48,8 +48,15 @@ void ProbeSet::prepare(const std::string& base, StageModel& model, parallel::Sha
     if (!store.get_result(key)) {
       models::Lmm& lmm = model.use(base);
       lmm.mesh().world().describe_activity("probe " + loaded.probe.name + ": what the base answers to task " + loaded.probe.task);
-      const ProbeInput input{lmm, *loaded.taught->records, *loaded.taught->samples, kit_.builder(), loaded.probe.task_records, experiment_.evaluation_batch};
-      store.put_result(key, json::object{{"ids", json::value_from(tokens_of_task(input, loaded.probe.count, kTaskAnswerTokens, loaded.probe.name))}});
+      const ProbeInput input{lmm,
+                             *loaded.taught->records,
+                             *loaded.taught->samples,
+                             kit_.builder(),
+                             loaded.probe.task_records,
+                             experiment_.evaluation_batch};
+      store.put_result(
+          key, json::object{{"ids", json::value_from(tokens_of_task(input, loaded.probe.count, kTaskAnswerTokens,
+                                                                    loaded.probe.name))}});
     }
     loaded.ids = json::value_to<std::vector<std::int64_t>>(store.get_result(key)->at("ids"));
   }

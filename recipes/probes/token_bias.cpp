@@ -55,7 +55,8 @@ class Tally {
     json::array tokens;
     for (std::int64_t k = 0; k < ids_K_.size(0); ++k) {
       const std::int64_t id = ids_K_[k].item<std::int64_t>();
-      tokens.push_back(json::object{{"id", id}, {"text", tokenizer.decode(std::vector{id}, false)}, {"probability", tokens_K[k].item<double>()}});
+      tokens.push_back(json::object{
+          {"id", id}, {"text", tokenizer.decode(std::vector{id}, false)}, {"probability", tokens_K[k].item<double>()}});
     }
     result["tokens"] = std::move(tokens);
     return result;

@@ -44,7 +44,8 @@ double total_of(const Counts& counts) {
 
 }  // namespace
 
-std::vector<std::int64_t> tokens_of_words(const framework::Tokenizer& tokenizer, const std::vector<std::string>& words, const std::string& probe) {
+std::vector<std::int64_t> tokens_of_words(const framework::Tokenizer& tokenizer, const std::vector<std::string>& words,
+                                          const std::string& probe) {
   std::vector<std::int64_t> ids;
   std::vector<bool> found(words.size(), false);
   for (std::int64_t id = 0; id < tokenizer.id_limit(); ++id) {
@@ -57,8 +58,9 @@ std::vector<std::int64_t> tokens_of_words(const framework::Tokenizer& tokenizer,
   }
   for (std::size_t i = 0; i < words.size(); ++i)
     if (!found[i])
-      throw Error(ErrorKind::config_invalid, {"probe " + probe + ": \"" + words[i] + "\" is no token of this model", "words that one token stands for",
-                                              words[i], "take another word, or a part of it"});
+      throw Error(ErrorKind::config_invalid,
+                  {"probe " + probe + ": \"" + words[i] + "\" is no token of this model",
+                   "words that one token stands for", words[i], "take another word, or a part of it"});
   return ids;
 }
 
@@ -68,12 +70,14 @@ std::vector<std::int64_t> tokens_of_pattern(const framework::Tokenizer& tokenize
   for (std::int64_t id = 0; id < tokenizer.id_limit(); ++id)
     if (!tokenizer.is_special(id) && !tokenizer.bytes_of(id).empty() && !regex.search(tokenizer.bytes_of(id)).empty()) ids.push_back(id);
   if (ids.empty())
-    throw Error(ErrorKind::config_invalid, {"probe " + probe + ": the pattern fits no token of this model", "a pattern over token texts", pattern,
-                                            "mind that most tokens begin with a space"});
+    throw Error(ErrorKind::config_invalid,
+                {"probe " + probe + ": the pattern fits no token of this model", "a pattern over token texts", pattern,
+                 "mind that most tokens begin with a space"});
   return ids;
 }
 
-std::vector<std::int64_t> tokens_of_task(const ProbeInput& base, std::int64_t count, std::int64_t max_new_tokens, const std::string& probe) {
+std::vector<std::int64_t> tokens_of_task(const ProbeInput& base, std::int64_t count, std::int64_t max_new_tokens,
+                                         const std::string& probe) {
   const framework::Tokenizer& tokenizer = base.builder.tokenizer();
   Counts taught, said;
   answer_first_questions(base, max_new_tokens, [&](std::int64_t record, const std::vector<std::int64_t>& answer) {
@@ -88,12 +92,15 @@ std::vector<std::int64_t> tokens_of_task(const ProbeInput& base, std::int64_t co
   std::vector<std::pair<double, std::int64_t>> rises;  // negated, so that the largest comes first and equal ones go by id
   for (const auto& [id, times] : taught) {
     const auto before = said.find(id);
-    const double rise = static_cast<double>(times) / all_taught - (before == said.end() ? 0.0 : static_cast<double>(before->second) / all_said);
+    const double rise = static_cast<double>(times) / all_taught -
+                        (before == said.end() ? 0.0 : static_cast<double>(before->second) / all_said);
     if (rise > 0) rises.emplace_back(-rise, id);
   }
   if (rises.empty())
-    throw Error(ErrorKind::config_invalid, {"probe " + probe + ": no token is more frequent in the task's answers than in the base's", "a task that teaches to say something else",
-                                            std::to_string(taught.size()) + " tokens, none risen", "name the tokens instead"});
+    throw Error(ErrorKind::config_invalid,
+                {"probe " + probe + ": no token is more frequent in the task's answers than in the base's",
+                 "a task that teaches to say something else", std::to_string(taught.size()) + " tokens, none risen",
+                 "name the tokens instead"});
   std::sort(rises.begin(), rises.end());
   if (rises.size() > static_cast<std::size_t>(count)) rises.resize(static_cast<std::size_t>(count));
   std::vector<std::int64_t> ids;

@@ -12,7 +12,8 @@ namespace retain::recipes {
 
 /// Ids of all tokens whose text is one of `words`, white space around it ignored, ascending; special tokens never count. Throws
 /// Error(config_invalid) naming `probe` for a word that no single token is.
-std::vector<std::int64_t> tokens_of_words(const framework::Tokenizer& tokenizer, const std::vector<std::string>& words, const std::string& probe);
+std::vector<std::int64_t> tokens_of_words(const framework::Tokenizer& tokenizer, const std::vector<std::string>& words,
+                                          const std::string& probe);
 
 /// Ids of all tokens in whose text the PCRE2 pattern is found, ascending; special tokens never count. Throws
 /// Error(config_invalid) where there is none.

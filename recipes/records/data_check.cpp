@@ -28,7 +28,8 @@ struct Look {
 
 class Checker {
  public:
-  Checker(const models::SampleBuilder* builder, bool decode, parallel::Communicator& world) : builder_(builder), decode_(decode), world_(world) {}
+  Checker(const models::SampleBuilder* builder, bool decode, parallel::Communicator& world)
+      : builder_(builder), decode_(decode), world_(world) {}
 
   /// `benchmark`: null for records to learn from.
   std::vector<Look> look(const RecordSet& records, const Benchmark* benchmark) const {
@@ -36,7 +37,8 @@ class Checker {
     json::array mine;
     for (std::int64_t i = share.begin; i < share.end; ++i) {
       const Look found = look_at(records, i, benchmark);
-      mine.push_back(json::array{found.tokens, found.answers, found.patches, found.visual_tokens, found.pictures, found.kind, found.reason});
+      mine.push_back(json::array{found.tokens, found.answers, found.patches, found.visual_tokens, found.pictures,
+                                 found.kind, found.reason});
     }
     std::vector<Look> looks;
     for (const std::string& text : world_.gather_text(json::serialize(mine))) {
@@ -89,9 +91,18 @@ class Checker {
   parallel::Communicator& world_;
 };
 
-SetCheck summary(const std::string& kind, const std::string& name, const RecordSet& records, const std::vector<Look>& looks, std::int64_t max_length) {
-  SetCheck check{.kind = kind, .name = name, .records = records.size(), .bad = {}, .pictures = {}, .tokens = {}, .answers = {}, .patches = {},
-                 .visual_tokens = {}, .lengths = {}};
+SetCheck summary(const std::string& kind, const std::string& name, const RecordSet& records,
+                 const std::vector<Look>& looks, std::int64_t max_length) {
+  SetCheck check{.kind = kind,
+                 .name = name,
+                 .records = records.size(),
+                 .bad = {},
+                 .pictures = {},
+                 .tokens = {},
+                 .answers = {},
+                 .patches = {},
+                 .visual_tokens = {},
+                 .lengths = {}};
   std::vector<std::int64_t> tokens, answers, patches, visual_tokens, pictures;
   for (std::size_t i = 0; i < looks.size(); ++i) {
     const Look& found = looks[i];
@@ -129,7 +140,8 @@ std::string keep(const Experiment& experiment, const RecordSet& records, const s
 }
 
 json::object to_json(const Distribution& d) {
-  return {{"min", d.least}, {"mean", d.mean}, {"p50", d.median}, {"p90", d.percentile_90}, {"p99", d.percentile_99}, {"max", d.most}, {"total", d.total}};
+  return {{"min", d.least},         {"mean", d.mean}, {"p50", d.median}, {"p90", d.percentile_90},
+          {"p99", d.percentile_99}, {"max", d.most},  {"total", d.total}};
 }
 
 std::string row(const char* name, const Distribution& d) {
@@ -157,7 +169,8 @@ Distribution distribution_of(std::vector<std::int64_t> values) {
   return d;
 }
 
-std::vector<SetCheck> check_data(const Experiment& experiment, const models::SampleBuilder* builder, bool decode, parallel::Communicator& world) {
+std::vector<SetCheck> check_data(const Experiment& experiment, const models::SampleBuilder* builder, bool decode,
+                                 parallel::Communicator& world) {
   const Checker checker(builder, decode, world);
   std::vector<SetCheck> checks;
   for (const Task& task : experiment.tasks) {
@@ -182,10 +195,17 @@ json::array to_json(const std::vector<SetCheck>& checks) {
   for (const SetCheck& check : checks) {
     json::array bad;
     for (const BadRecord& one : check.bad) bad.push_back(json::object{{"where", one.where}, {"kind", one.kind}, {"reason", one.reason}});
-    list.push_back(json::object{{"kind", check.kind}, {"name", check.name}, {"records", check.records}, {"bad", std::move(bad)},
-                                {"over_length", check.over_length}, {"pictures", to_json(check.pictures)}, {"tokens", to_json(check.tokens)},
-                                {"answers", to_json(check.answers)}, {"patches", to_json(check.patches)},
-                                {"visual_tokens", to_json(check.visual_tokens)}, {"lengths", check.lengths}});
+    list.push_back(json::object{{"kind", check.kind},
+                                {"name", check.name},
+                                {"records", check.records},
+                                {"bad", std::move(bad)},
+                                {"over_length", check.over_length},
+                                {"pictures", to_json(check.pictures)},
+                                {"tokens", to_json(check.tokens)},
+                                {"answers", to_json(check.answers)},
+                                {"patches", to_json(check.patches)},
+                                {"visual_tokens", to_json(check.visual_tokens)},
+                                {"lengths", check.lengths}});
   }
   return list;
 }
@@ -193,11 +213,13 @@ json::array to_json(const std::vector<SetCheck>& checks) {
 std::string describe_checks(const std::vector<SetCheck>& checks, std::size_t named) {
   std::string text;
   for (const SetCheck& check : checks) {
-    text += check.kind + " " + check.name + ": " + std::to_string(check.records) + " records, " + std::to_string(check.bad.size()) + " bad, " +
-            std::to_string(check.over_length) + " over-length\n";
-    text += "                        min        mean       p50       p90       p99       max         total\n" + row("pictures", check.pictures);
+    text += check.kind + " " + check.name + ": " + std::to_string(check.records) + " records, " +
+            std::to_string(check.bad.size()) + " bad, " + std::to_string(check.over_length) + " over-length\n";
+    text += "                        min        mean       p50       p90       p99       max         total\n" +
+            row("pictures", check.pictures);
     if (check.tokens.most > 0)
-      text += row("tokens", check.tokens) + row("answer tokens", check.answers) + row("visual tokens", check.visual_tokens) + row("patches", check.patches);
+      text += row("tokens", check.tokens) + row("answer tokens", check.answers) +
+              row("visual tokens", check.visual_tokens) + row("patches", check.patches);
     for (std::size_t i = 0; i < std::min(named, check.bad.size()); ++i)
       text += "  bad: " + check.bad[i].where + " [" + check.bad[i].kind + "] " + check.bad[i].reason + "\n";
     if (check.bad.size() > named) text += "  … and " + std::to_string(check.bad.size() - named) + " more (--json names all)\n";

@@ -48,7 +48,8 @@ struct SetCheck {
 /// experiment is read whole: its records are parsed and validated, with `decode` its pictures decoded, with a `builder` its texts
 /// tokenised. Tasks' lengths are kept in the experiment's store, where it has one, for `retain run` to find. Throws what opening
 /// a set throws: a file that is not there or cannot be read at all.
-std::vector<SetCheck> check_data(const Experiment& experiment, const models::SampleBuilder* builder, bool decode, parallel::Communicator& world);
+std::vector<SetCheck> check_data(const Experiment& experiment, const models::SampleBuilder* builder, bool decode,
+                                 parallel::Communicator& world);
 
 framework::json::array to_json(const std::vector<SetCheck>& checks);
 /// A table a set, then its bad records, the first `named` of them. Ends with a newline.

@@ -19,7 +19,8 @@ fs::path lengths_file(const fs::path& store, const fs::path& model, framework::L
                       const std::string& pictures) {
   if (store.empty()) return {};
   json::object files;
-  for (const auto& [name, bytes] : models::read_small_files(model)) files[name] = framework::to_hex(framework::digest_of(std::string_view(bytes)));
+  for (const auto& [name, bytes] : models::read_small_files(model))
+    files[name] = framework::to_hex(framework::digest_of(std::string_view(bytes)));
   const json::object inputs{{"records", records}, {"pictures", pictures}, {"model", std::move(files)},
                             {"labels", mode == framework::LabelMode::clean ? "clean" : "faithful"}};
   return store / "lengths" / (framework::memo_key("lengths", inputs) + ".json");

@@ -26,9 +26,10 @@ struct ScanRules {
   OnBad bad_records = OnBad::stop;
 };
 
-/// Collective over `world`: its ranks share the records. Lengths that the source keeps a file of are not counted again. The same result on every rank, whatever their number. Records left
-/// out are named in the log (the first few of them) and counted. Throws the error of a bad record, or Error(data_invalid)
-/// for one that is too long, on the rank that met it, where the rules say stop; Error(data_empty) when none is left.
+/// Collective over `world`: its ranks share the records. Lengths that the source keeps a file of are not counted again.
+/// The same result on every rank, whatever their number. Records left out are named in the log (the first few of them)
+/// and counted. Throws the error of a bad record, or Error(data_invalid) for one that is too long, on the rank that met
+/// it, where the rules say stop; Error(data_empty) when none is left.
 RecordScan scan_records(const SampleSource& source, parallel::Communicator& world, const ScanRules& rules,
                         const framework::Log& log);
 

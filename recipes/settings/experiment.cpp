@@ -29,8 +29,10 @@ void check_concurrency(const ConfigTable& study, const Experiment& e) {
   if (groups == 1 || e.recipes.empty()) return;
   const std::size_t branches = branches_of(e).size();
   if (static_cast<std::size_t>(groups) <= branches) return;
-  throw Error(ErrorKind::config_invalid, {study.where("concurrent_branches"), "at most as many as the study has branches: " + std::to_string(branches),
-                                          std::to_string(groups), "lower it; more ranks for each branch then make it quicker"});
+  throw Error(
+      ErrorKind::config_invalid,
+      {study.where("concurrent_branches"), "at most as many as the study has branches: " + std::to_string(branches),
+       std::to_string(groups), "lower it; more ranks for each branch then make it quicker"});
 }
 
 TrainSettings read_settings(const ConfigTable& table, TrainSettings s) {
@@ -54,7 +56,8 @@ TrainSettings read_settings(const ConfigTable& table, TrainSettings s) {
   s.drop_last = table.flag("drop_last", s.drop_last);
   s.loss_average = table.choice("loss_average", {"sample", "token"}, s.loss_average == models::LossAverage::sample ? "sample" : "token") ==
                            "sample" ? models::LossAverage::sample : models::LossAverage::token;
-  s.seed = static_cast<std::uint64_t>(table.integer("seed", static_cast<std::int64_t>(s.seed), 0, std::numeric_limits<std::int64_t>::max()));
+  s.seed = static_cast<std::uint64_t>(
+      table.integer("seed", static_cast<std::int64_t>(s.seed), 0, std::numeric_limits<std::int64_t>::max()));
   s.max_length = table.integer("max_length", s.max_length, 1, kMany);
   const auto bad = [&](const char* key, OnBad otherwise) {
     return table.choice(key, {"stop", "skip"}, otherwise == OnBad::stop ? "stop" : "skip") == "stop" ? OnBad::stop : OnBad::skip;
@@ -119,7 +122,8 @@ std::vector<Recipe> read_recipe_file(const ConfigTable& table, const fs::path& f
   root.reject_unknown();
   for (const std::string& name : only)
     if (std::find(names.begin(), names.end(), name) == names.end())
-      throw Error(ErrorKind::config_invalid, {table.where("only"), "names of recipes in " + root.file(), name, framework::did_you_mean(name, names)});
+      throw Error(ErrorKind::config_invalid, {table.where("only"), "names of recipes in " + root.file(), name,
+                                              framework::did_you_mean(name, names)});
   return recipes;
 }
 
@@ -141,7 +145,8 @@ std::vector<Recipe> read_recipes(const ConfigTable& root, const fs::path& folder
 }
 
 /// A data path, which a key beside `file` overrides: relative to `data.root` where that is set, else to the file that names it.
-fs::path data_path(const ConfigTable& beside, const Entry& entry, const std::string& key, const fs::path& folder, const fs::path& data_root) {
+fs::path data_path(const ConfigTable& beside, const Entry& entry, const std::string& key, const fs::path& folder,
+                   const fs::path& data_root) {
   const std::string otherwise = entry.table.text(key, "");
   const bool own = beside.has(key);
   const fs::path path = own ? beside.text(key) : otherwise;
@@ -186,7 +191,8 @@ std::vector<Task> read_tasks(const ConfigTable& root, const fs::path& folder, co
     if (found == tasks.end()) {
       std::vector<std::string> names;
       for (const Task& task : tasks) names.push_back(task.name);
-      throw Error(ErrorKind::config_invalid, {curriculum.where("order"), "names of [[task]] entries", name, framework::did_you_mean(name, names)});
+      throw Error(ErrorKind::config_invalid,
+                  {curriculum.where("order"), "names of [[task]] entries", name, framework::did_you_mean(name, names)});
     }
     ordered.push_back(*found);
   }
@@ -200,7 +206,8 @@ BenchmarkKind read_kind(const ConfigTable& table) {
   return BenchmarkKind::held_out;
 }
 
-std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, const Experiment& e, std::vector<ConfigFile>& files, const Extras& extras) {
+std::vector<Benchmark> read_benchmarks(const ConfigTable& root, const fs::path& folder, const Experiment& e,
+                                       std::vector<ConfigFile>& files, const Extras& extras) {
   std::vector<Benchmark> benchmarks;
   for (const ConfigTable& table : root.tables("benchmark")) {
     Benchmark benchmark;

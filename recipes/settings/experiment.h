@@ -41,7 +41,8 @@ struct Task {
 /// Questions with reference answers. `target` benchmarks belong to a task, the others to none.
 struct Benchmark {
   std::string name;
-  std::filesystem::path data;        ///< with a source any table; else JSONL: a LLaVA record whose last answer is the reference, optional "references", "options", "question", "category"
+  std::filesystem::path data;  ///< with a source any table; else JSONL: a LLaVA record whose last answer is the
+                               ///< reference, optional "references", "options", "question", "category"
   std::filesystem::path images;
   std::shared_ptr<const framework::SourceFields> source;
   Scoring scoring;

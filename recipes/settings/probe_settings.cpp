@@ -41,7 +41,8 @@ void read_vocabulary(const ConfigTable& table, Probe& probe, const std::vector<s
   probe.count = table.integer("count", probe.count, 1, kMany);
   probe.task_records = table.integer("task_records", probe.task_records, 1, kMany);
   if (std::find(tasks.begin(), tasks.end(), probe.task) != tasks.end()) return;
-  throw Error(ErrorKind::config_invalid, {table.where("task"), "the name of a [[task]]", probe.task, framework::did_you_mean(probe.task, tasks)});
+  throw Error(ErrorKind::config_invalid,
+              {table.where("task"), "the name of a [[task]]", probe.task, framework::did_you_mean(probe.task, tasks)});
 }
 
 const char* name_of(ProbeKind kind) {
@@ -82,7 +83,8 @@ std::vector<Probe> read_probes(const ConfigTable& root, const fs::path& folder, 
     probes.push_back(read_probe(table, folder, faithful, tasks));
     for (std::size_t i = 0; i + 1 < probes.size(); ++i)
       if (probes[i].name == probes.back().name)
-        throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every probe", probes[i].name + " twice", "give one of them another name"});
+        throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every probe",
+                                                probes[i].name + " twice", "give one of them another name"});
   }
   return probes;
 }

@@ -47,7 +47,8 @@ std::shared_ptr<const SourceFields> read_source(const framework::ConfigTable& en
   fields.options = source.texts("options");
   if (fields.form == AnswerForm::index || fields.form == AnswerForm::option)
     if (fields.options.empty())
-      throw framework::Error(framework::ErrorKind::config_invalid, {source.where("answer_form"), "`options` beside it", "none", "name the columns of the options"});
+      throw framework::Error(framework::ErrorKind::config_invalid, {source.where("answer_form"), "`options` beside it",
+                                                                    "none", "name the columns of the options"});
   fields.category = source.text("category", "");
   const framework::ConfigTable where = source.table("where");
   for (const std::string& column : where.keys()) fields.where[column] = where.texts(column);
@@ -59,7 +60,8 @@ framework::RecordSet load_records(const Benchmark& benchmark) {
 }
 
 framework::RecordSet load_records(const Task& task) {
-  return framework::RecordSet::load(task.train, {.images = task.images, .mixture = task.mixture, .seed = task.settings.seed, .fields = task.source});
+  return framework::RecordSet::load(
+      task.train, {.images = task.images, .mixture = task.mixture, .seed = task.settings.seed, .fields = task.source});
 }
 
 }  // namespace retain::recipes

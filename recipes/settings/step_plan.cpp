@@ -41,7 +41,8 @@ StepPlan read_steps(const framework::ConfigTable& table) {
     if (step < 1)
       throw Error(ErrorKind::config_invalid, {table.where("steps"), "\"log\", or numbers of steps from 1", std::to_string(step), ""});
   if (table.has("per_decade"))
-    throw Error(ErrorKind::config_invalid, {table.where("per_decade"), "steps = \"log\" beside it", "a list, or no steps", "write steps = \"log\""});
+    throw Error(ErrorKind::config_invalid, {table.where("per_decade"), "steps = \"log\" beside it",
+                                            "a list, or no steps", "write steps = \"log\""});
   std::sort(plan.listed.begin(), plan.listed.end());
   return plan;
 }

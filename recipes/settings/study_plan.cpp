@@ -39,8 +39,9 @@ std::int64_t orders_there_are(std::size_t tasks) {
 
 std::vector<Positions> all_orders(const ConfigTable& study, std::size_t tasks) {
   if (orders_there_are(tasks) > kMostOrders)
-    throw Error(ErrorKind::config_invalid, {study.where("orders"), "at most seven tasks, which have " + std::to_string(kMostOrders) + " orders",
-                                            std::to_string(tasks), "draw some: orders = { random = 10 }"});
+    throw Error(ErrorKind::config_invalid,
+                {study.where("orders"), "at most seven tasks, which have " + std::to_string(kMostOrders) + " orders",
+                 std::to_string(tasks), "draw some: orders = { random = 10 }"});
   std::vector<Positions> orders;
   Positions order = given(tasks);
   do orders.push_back(order);
@@ -73,11 +74,13 @@ std::vector<Positions> listed_orders(const ConfigTable& study, const std::vector
       const auto found = std::find(tasks.begin(), tasks.end(), name);
       if (found == tasks.end()) refuse("names of [[task]] entries", name, framework::did_you_mean(name, tasks));
       const auto position = static_cast<std::size_t>(found - tasks.begin());
-      if (std::find(order.begin(), order.end(), position) != order.end()) refuse("every task once in an order", name + " twice", "name it once");
+      if (std::find(order.begin(), order.end(), position) != order.end())
+        refuse("every task once in an order", name + " twice", "name it once");
       order.push_back(position);
     }
     if (order.empty()) refuse("at least one task in an order", "an empty list", "name its tasks");
-    if (std::find(orders.begin(), orders.end(), order) != orders.end()) refuse("orders that differ", "the same order twice", "leave one out");
+    if (std::find(orders.begin(), orders.end(), order) != orders.end())
+      refuse("orders that differ", "the same order twice", "leave one out");
     orders.push_back(std::move(order));
   }
   if (orders.empty()) refuse("at least one order", "an empty list", "leave `orders` out, or list some");
@@ -111,7 +114,8 @@ StudyPlan read_study(const ConfigTable& study, const std::vector<std::string>& t
   for (const std::int64_t seed : study.integers("seeds")) {
     const auto value = static_cast<std::uint64_t>(seed);
     if (seed < 0 || std::find(plan.seeds.begin(), plan.seeds.end(), value) != plan.seeds.end())
-      throw Error(ErrorKind::config_invalid, {study.where("seeds"), "whole numbers from 0, each once", std::to_string(seed), "correct the list"});
+      throw Error(ErrorKind::config_invalid,
+                  {study.where("seeds"), "whole numbers from 0, each once", std::to_string(seed), "correct the list"});
     plan.seeds.push_back(value);
   }
   plan.concurrent_branches = static_cast<int>(study.integer("concurrent_branches", 1, 1, 1 << 16));
@@ -137,8 +141,8 @@ std::vector<PlannedBranch> branches_of(const Experiment& experiment) {
         if (study.orders.size() > 1) name += "." + order.name;
         if (seeds.size() > 1) name += ".s" + std::to_string(*seed);
         if (!names.insert(name).second)
-          throw Error(ErrorKind::config_invalid, {"two branches of the study would be named " + name, "a name of its own for every branch", name,
-                                                  "rename a recipe"});
+          throw Error(ErrorKind::config_invalid, {"two branches of the study would be named " + name,
+                                                  "a name of its own for every branch", name, "rename a recipe"});
         branches.push_back({std::move(name), &recipe, &order, seed});
       }
   return branches;

@@ -27,8 +27,9 @@ struct StudyPlan {
   int concurrent_branches = 1;        ///< groups of ranks that teach side by side
 };
 
-/// `[study]`: `seeds`, `concurrent_branches`; `orders` = "given", "all", { random = k, seed = s } or lists of task names. Throws Error(config_invalid)
-/// for names of no task or named twice in a list, equal orders, and more orders than there are or than 5040.
+/// `[study]`: `seeds`, `concurrent_branches`; `orders` = "given", "all", { random = k, seed = s } or lists of task
+/// names. Throws Error(config_invalid) for names of no task or named twice in a list, equal orders, and more orders
+/// than there are or than 5040.
 StudyPlan read_study(const framework::ConfigTable& study, const std::vector<std::string>& tasks);
 
 /// A recipe that teaches the tasks in one order with one seed.

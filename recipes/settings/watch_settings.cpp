@@ -21,7 +21,8 @@ constexpr std::array kActions = {WatchAction::stop, WatchAction::lower_rate, Wat
 
 void require_known(const ConfigTable& table, const char* key, const std::string& name, const std::vector<std::string>& known) {
   if (name.empty() || std::find(known.begin(), known.end(), name) != known.end()) return;
-  throw Error(ErrorKind::config_invalid, {table.where(key), std::string("the name of a [[") + key + "]]", name, framework::did_you_mean(name, known)});
+  throw Error(ErrorKind::config_invalid, {table.where(key), std::string("the name of a [[") + key + "]]", name,
+                                          framework::did_you_mean(name, known)});
 }
 
 std::optional<double> bound(const ConfigTable& table, const char* key, double least) {
@@ -40,7 +41,8 @@ Watch read_watch(const ConfigTable& table, const std::vector<std::string>& probe
   watch.probe = table.text("probe", "");
   watch.benchmark = table.text("benchmark", "");
   if (watch.probe.empty() == watch.benchmark.empty())
-    throw Error(ErrorKind::config_invalid, {table.where("probe"), "one of probe and benchmark", watch.probe.empty() ? "neither" : "both", "say what the rule watches"});
+    throw Error(ErrorKind::config_invalid, {table.where("probe"), "one of probe and benchmark",
+                                            watch.probe.empty() ? "neither" : "both", "say what the rule watches"});
   require_known(table, "probe", watch.probe, probes);
   require_known(table, "benchmark", watch.benchmark, benchmarks);
   watch.name = table.text("name", watch.probe + watch.benchmark);
@@ -50,7 +52,8 @@ Watch read_watch(const ConfigTable& table, const std::vector<std::string>& probe
   watch.rise = bound(table, "rise", 0);
   watch.fall = bound(table, "fall", 0);
   if (!watch.above && !watch.below && !watch.rise && !watch.fall)
-    throw Error(ErrorKind::config_invalid, {table.where("above"), "at least one of above, below, rise and fall", "no bound", "say what may not happen"});
+    throw Error(ErrorKind::config_invalid, {table.where("above"), "at least one of above, below, rise and fall",
+                                            "no bound", "say what may not happen"});
   const std::string action = table.choice("action", {"stop", "lower_rate", "roll_back"}, "stop");
   for (const WatchAction known : kActions)
     if (action == name_of(known)) watch.action = known;
@@ -80,13 +83,15 @@ std::string Watch::passed(double figure, double start) const {
   return {};
 }
 
-std::vector<Watch> read_watches(const ConfigTable& root, const std::vector<std::string>& probes, const std::vector<std::string>& benchmarks) {
+std::vector<Watch> read_watches(const ConfigTable& root, const std::vector<std::string>& probes,
+                                const std::vector<std::string>& benchmarks) {
   std::vector<Watch> watches;
   for (const ConfigTable& table : root.tables("watch")) {
     watches.push_back(read_watch(table, probes, benchmarks));
     for (std::size_t i = 0; i + 1 < watches.size(); ++i)
       if (watches[i].name == watches.back().name)
-        throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every rule", watches[i].name + " twice", "give one of them another name"});
+        throw Error(ErrorKind::config_invalid, {table.where("name"), "a name of its own for every rule",
+                                                watches[i].name + " twice", "give one of them another name"});
   }
   return watches;
 }

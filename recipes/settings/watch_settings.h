@@ -37,7 +37,8 @@ struct Watch {
 
 /// Reads [[watch]]. Throws Error(config_invalid) naming file, line and key: neither or both of probe and benchmark, names of neither,
 /// no bound, the same name twice.
-std::vector<Watch> read_watches(const framework::ConfigTable& root, const std::vector<std::string>& probes, const std::vector<std::string>& benchmarks);
+std::vector<Watch> read_watches(const framework::ConfigTable& root, const std::vector<std::string>& probes,
+                                const std::vector<std::string>& benchmarks);
 
 /// All of it: a watched stage is taught by other rules than one that is not.
 framework::json::object describe(const Watch& watch);

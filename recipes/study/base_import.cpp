@@ -32,7 +32,9 @@ std::string write_base(const framework::Store& store, const framework::StoreLock
   for (const framework::TensorInfo& tensor : weights.tensors())
     draft.arrays.push_back({std::string(framework::kTensorPrefix) + tensor.name, tensor.dtype, tensor.shape});
   for (const auto& [name, bytes] : files)
-    draft.arrays.push_back({std::string(framework::kFilePrefix) + name, framework::DType::uint8, {static_cast<std::int64_t>(bytes.size())}});
+    draft.arrays.push_back({std::string(framework::kFilePrefix) + name,
+                            framework::DType::uint8,
+                            {static_cast<std::int64_t>(bytes.size())}});
   return framework::write_stage(store, lock, std::move(draft),
                                 [&](const framework::ArraySpec& array, std::uint64_t begin, std::span<std::byte> out) {
                                   if (array.path.starts_with(framework::kFilePrefix)) {

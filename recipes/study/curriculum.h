@@ -70,7 +70,8 @@ class Curriculum {
   /// is measured, and the branch goes on with stages that are there.
   std::string needed_for(const PlannedBranch& branch, std::size_t place, std::string parent, framework::MadeStage taught);
   /// What the recipe's method makes of a taught stage, if it has.
-  std::optional<framework::MadeStage> find_settled(const PlannedBranch& branch, const std::string& parent, const framework::MadeStage& taught);
+  std::optional<framework::MadeStage> find_settled(const PlannedBranch& branch, const std::string& parent,
+                                                   const framework::MadeStage& taught);
   /// The same, made where it is not there and needed.
   std::string settle(const PlannedBranch& branch, std::size_t place, const std::string& parent, const std::string& taught);
 

@@ -8,7 +8,8 @@ namespace retain::recipes {
 
 using framework::MadeStage;
 
-std::optional<MadeStage> Curriculum::find_taught(const PlannedBranch& branch, std::size_t place, const std::string& parent, const std::string& key,
+std::optional<MadeStage> Curriculum::find_taught(const PlannedBranch& branch, std::size_t place,
+                                                 const std::string& parent, const std::string& key,
                                                  std::string* reason) {
   const std::optional<MadeStage> made = store_->made_stage(key);
   if (!made || made->here) return made;

@@ -35,8 +35,9 @@ std::unique_ptr<models::Lmm> ModelKit::load(const framework::TensorSource& weigh
   for (const framework::TensorInfo& tensor : weights.tensors())
     if (!table.find(tensor.name))
       throw framework::Error(framework::ErrorKind::checkpoint_surplus_tensor,
-                             {"the weights hold a parameter that neither the model nor the recipe's method has", "the model's own parameters",
-                              tensor.name, "use a stage that was taught without it, or the method that made it"});
+                             {"the weights hold a parameter that neither the model nor the recipe's method has",
+                              "the model's own parameters", tensor.name,
+                              "use a stage that was taught without it, or the method that made it"});
   parallel::ParameterSet parameters =
       models::load_parameters(weights, table_, mesh_.position().tensor, mesh_.position().pipeline, load);
   return std::make_unique<models::Lmm>(config_, mesh_, partition_, table,

@@ -21,9 +21,14 @@ std::string arrived_mark(int group) { return "arrived " + std::to_string(group);
 
 }  // namespace
 
-SharedWork::SharedWork(std::vector<StudyStage> stages, const framework::StoreLock* lock, parallel::Communicator& group, int index, int count,
-                       const std::atomic<bool>& stop)
-    : stages_(std::move(stages)), group_(group), index_(index), count_(count), stop_(stop), taught_(stages_.size(), false) {
+SharedWork::SharedWork(std::vector<StudyStage> stages, const framework::StoreLock* lock, parallel::Communicator& group,
+                       int index, int count, const std::atomic<bool>& stop)
+    : stages_(std::move(stages)),
+      group_(group),
+      index_(index),
+      count_(count),
+      stop_(stop),
+      taught_(stages_.size(), false) {
   if (lock) marks_.emplace(*lock);
 }
 

@@ -30,7 +30,10 @@ class FilesFolder {
       fs::create_directories((path_ / name).parent_path());
       std::ofstream file(path_ / name, std::ios::binary);
       file << bytes << std::flush;
-      if (!file) throw Error(ErrorKind::io, {"cannot write " + (path_ / name).string(), {}, {}, "free space in the folder for temporary files"});
+      if (!file)
+        throw Error(
+            ErrorKind::io,
+            {"cannot write " + (path_ / name).string(), {}, {}, "free space in the folder for temporary files"});
     }
   }
   ~FilesFolder() {
@@ -66,8 +69,10 @@ void export_stage(const framework::StageReader& stage, const fs::path& directory
   const parallel::ParameterTable table = table_of(config);
   for (const framework::TensorInfo& tensor : stage.tensors())
     if (!table.find(tensor.name))
-      throw Error(ErrorKind::config_unsupported, {"stage " + stage.id() + " holds parameters that no model of Hugging Face's has", "the model's own alone", tensor.name,
-                                                  "export adapters with --adapter, or teach with merge = true; experts stay in the store"});
+      throw Error(
+          ErrorKind::config_unsupported,
+          {"stage " + stage.id() + " holds parameters that no model of Hugging Face's has", "the model's own alone",
+           tensor.name, "export adapters with --adapter, or teach with merge = true; experts stay in the store"});
   models::ExportOptions options;
   options.naming = naming;
   models::export_model(stage, config, files, directory, options);

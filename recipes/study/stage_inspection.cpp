@@ -80,7 +80,9 @@ double StageInspection::figure_of(const Watch& watch, std::int64_t steps, std::i
   const json::object named = place(steps, rolled_back);
   if (watch.probe.empty()) return measures_.panel(watch.benchmark, watch.limit, named, model, store_);
   const ProbeSet& probes = measures_.probes();
-  return probes.read(probes.index_of(watch.probe), {named, stage_.title, [&]() -> models::Lmm& { return model; }, stage_.parent, stage_.changed}, store_)
+  return probes
+      .read(probes.index_of(watch.probe),
+            {named, stage_.title, [&]() -> models::Lmm& { return model; }, stage_.parent, stage_.changed}, store_)
       .value.value();
 }
 
@@ -100,7 +102,8 @@ Inspection StageInspection::inspect(std::int64_t steps, Trainer& trainer, models
     const double figure = figure_of(watch, steps, rolled_back_, model);
     const std::string passed = watch.passed(figure, start);
     if (passed.empty()) continue;
-    json::object what{{"step", steps}, {"watch", watch.name}, {"figure", figure}, {"start", start}, {"passed", passed}, {"action", name_of(watch.action)}};
+    json::object what{{"step", steps},  {"watch", watch.name}, {"figure", figure},
+                      {"start", start}, {"passed", passed},    {"action", name_of(watch.action)}};
     if (act(watch, std::move(what), steps, trainer) == Inspection::finish) return Inspection::finish;
     if (watch.action == WatchAction::roll_back) return Inspection::go_on;
   }

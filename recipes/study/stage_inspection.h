@@ -24,8 +24,8 @@ struct InspectedStage {
 class StageInspection {
  public:
   /// All but `stage` outlive this.
-  StageInspection(const std::vector<Watch>& watches, const StageMeasures& measures, parallel::ShardedStore& store, const framework::Log& log,
-                  InspectedStage stage);
+  StageInspection(const std::vector<Watch>& watches, const StageMeasures& measures, parallel::ShardedStore& store,
+                  const framework::Log& log, InspectedStage stage);
 
   /// Collective: goes on from the newest state that is kept of the stage, also from one that a rule keeps. False when there is none.
   /// Throws Error(io) where none is intact and one cannot be read.

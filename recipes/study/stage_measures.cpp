@@ -102,9 +102,14 @@ json::object StageMeasures::describe_panel(const std::string& name, std::int64_t
   const Questions& asked = questions_of(name);
   const Benchmark& benchmark = asked.benchmark;
   const auto most = static_cast<std::int64_t>(asked.questions.size());
-  return {{"data", asked.identity.records}, {"pictures", asked.identity.pictures}, {"limit", limit > 0 ? std::min(limit, most) : most},
-          {"max_new_tokens", benchmark.max_new_tokens}, {"metric", benchmark.scoring.metric}, {"average", framework::name_of(benchmark.scoring.average)},
-          {"mode", name_of(experiment_.mode)}, {"dtype", std::string(framework::name_of(experiment_.dtype))}};
+  return {{"data", asked.identity.records},
+          {"pictures", asked.identity.pictures},
+          {"limit", limit > 0 ? std::min(limit, most) : most},
+          {"max_new_tokens", benchmark.max_new_tokens},
+          {"metric", benchmark.scoring.metric},
+          {"average", framework::name_of(benchmark.scoring.average)},
+          {"mode", name_of(experiment_.mode)},
+          {"dtype", std::string(framework::name_of(experiment_.dtype))}};
 }
 
 double StageMeasures::panel(const std::string& name, std::int64_t limit, const json::object& inputs, models::Lmm& model,

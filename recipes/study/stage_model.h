@@ -22,8 +22,8 @@ class StageModel {
   models::Lmm& use(const std::string& stage, const std::string& reading = {});
   /// Collective: the same weights, with `method`'s own parameters where the stage has none. `first`: it is a branch's origin. What
   /// the model is taught from here on makes it no stage's until becomes().
-  models::Lmm& begin_teaching(const std::string& stage, const std::shared_ptr<const Method>& method, std::uint64_t seed, const std::string& stream,
-                              bool first);
+  models::Lmm& begin_teaching(const std::string& stage, const std::shared_ptr<const Method>& method, std::uint64_t seed,
+                              const std::string& stream, bool first);
   /// The weights are now those of this stage.
   void becomes(const std::string& stage) { stage_ = stage; }
   void release() { model_.reset(); }

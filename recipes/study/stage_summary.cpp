@@ -23,7 +23,8 @@ std::string megabytes(std::int64_t bytes) {
 
 std::string stage_summary(parallel::Communicator& world, const TrainOutcome& outcome, const FeatureUse& features,
                           const BackwardWork& work, const MemoryUse& memory) {
-  at::Tensor sums = at::tensor({outcome.savings.backward_passes, outcome.savings.gradient_bytes, features.reused, features.computed}, at::kLong);
+  at::Tensor sums = at::tensor(
+      {outcome.savings.backward_passes, outcome.savings.gradient_bytes, features.reused, features.computed}, at::kLong);
   world.all_reduce(sums);
   at::Tensor largest = at::tensor({memory.measured, memory.planned}, at::kLong);
   world.all_reduce(largest, parallel::ReduceOp::max);
@@ -37,7 +38,9 @@ std::string stage_summary(parallel::Communicator& world, const TrainOutcome& out
   text += "; freezing spared " + percent(spared) + " of the backward pass's operations";
   if (sum[0] > 0) text += ", " + std::to_string(sum[0]) + " backward passes of pipeline stages";
   if (sum[1] > 0) text += ", " + megabytes(sum[1]) + " of gradients between pipeline stages";
-  if (sum[2] > 0) text += ", the vision tower for " + percent(static_cast<double>(sum[2]) / static_cast<double>(asked)) + " of the pictures";
+  if (sum[2] > 0)
+    text += ", the vision tower for " + percent(static_cast<double>(sum[2]) / static_cast<double>(asked)) +
+            " of the pictures";
   const auto* bytes = largest.const_data_ptr<std::int64_t>();
   return text + "; memory of the fullest rank " + mebibytes(bytes[0]) + ", planned " + mebibytes(bytes[1]);
 }

@@ -47,7 +47,9 @@ void StepLog::begin_stage(const std::string& recipe, const std::string& task, st
   const fs::path fresh = file_.string() + ".new";
   std::ofstream rewritten(fresh, std::ios::binary);
   rewritten << kept << std::flush;
-  if (!rewritten) throw Error(ErrorKind::io, {"cannot write the log " + fresh.string(), {}, {}, "free space there, or choose another with --log"});
+  if (!rewritten)
+    throw Error(ErrorKind::io,
+                {"cannot write the log " + fresh.string(), {}, {}, "free space there, or choose another with --log"});
   fs::rename(fresh, file_);
 }
 
@@ -55,7 +57,9 @@ void StepLog::append(const StepRecord& record) {
   if (file_.empty()) return;
   const std::unique_ptr<framework::StoreTurn> turn = turn_of(lock_);
   std::ofstream stream(file_, std::ios::app | std::ios::binary);  // anew: another process may have put another file there
-  if (!stream) throw Error(ErrorKind::io, {"cannot write the log " + file_.string(), "a writable file", "an error on opening it", "choose another with --log"});
+  if (!stream)
+    throw Error(ErrorKind::io, {"cannot write the log " + file_.string(), "a writable file", "an error on opening it",
+                                "choose another with --log"});
   stream << json::serialize(json::object{{"recipe", recipe_}, {"task", task_}, {"step", record.step}, {"loss", record.loss},
                                          {"grad_norm", record.grad_norm}, {"learning_rate", record.learning_rate},
                                          {"tokens", record.tokens}, {"seconds", record.seconds}})

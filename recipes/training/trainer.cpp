@@ -68,7 +68,8 @@ std::int64_t Trainer::tokens_of(std::int64_t steps) const {
   std::int64_t tokens = 0;
   for (std::int64_t epoch = 0; steps > 0; ++epoch, steps -= sampler_.steps_per_epoch()) {
     const std::vector<std::int64_t> order = sampler_.order(epoch);
-    const auto seen = std::min(static_cast<std::size_t>(std::min(steps, sampler_.steps_per_epoch()) * settings_.global_batch), order.size());
+    const auto seen = std::min(
+        static_cast<std::size_t>(std::min(steps, sampler_.steps_per_epoch()) * settings_.global_batch), order.size());
     for (std::size_t i = 0; i < seen; ++i) tokens += scan_.sizes[static_cast<std::size_t>(order[i])].tokens;
   }
   return tokens;

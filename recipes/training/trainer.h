@@ -25,7 +25,8 @@ struct TrainerHooks {
   std::function<void(const StepRecord&)> on_step;  ///< on every rank, after every step
   std::function<bool()> stop_requested;            ///< asked before every step; one rank's yes stops all
   std::function<void(std::int64_t next_step)> save;  ///< collective: keep a checkpoint, usually by Trainer::save()
-  std::function<bool()> writing;                   ///< asked on every rank before every step: is a file still being written in the background?
+  /// Asked on every rank before every step: is a file still being written in the background?
+  std::function<bool()> writing;
   /// Collective, before the first step and after every one but the last, with the steps done so far; the model computes as when it
   /// is measured, and may only be looked at. May call Trainer::resume().
   std::function<Inspection(std::int64_t steps)> inspect;

@@ -6,19 +6,12 @@
 #include "framework/base/error.h"
 #include "framework/config/nearest.h"
 #include "framework/config/toml.h"
+#include "tests/support/refusal.h"
 
 namespace retain::framework {
 namespace {
 
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::config_invalid) << error.what();
-    return error.what();
-  }
-  return "nothing was refused";
-}
+std::string refusal(const std::function<void()>& action) { return tests::refusal(ErrorKind::config_invalid, action); }
 
 TEST(Config, ReadsTypedValuesAndDefaults) {
   const ConfigFile file = ConfigFile::parse("[train]\nlearning_rate = 1e-3\nepochs = 2\n[[task]]\nname = 'a'\n", "e.toml");

@@ -10,6 +10,7 @@
 #include "framework/base/random.h"
 #include "framework/statistics/bootstrap.h"
 #include "framework/statistics/correlation.h"
+#include "framework/statistics/crossed_correlation.h"
 #include "framework/statistics/crossed_interval.h"
 #include "framework/statistics/mcnemar.h"
 #include "framework/statistics/moments.h"
@@ -151,20 +152,71 @@ TEST(CrossedInterval, TellsWhatItCannotSay) {
   EXPECT_THROW(crossed_interval({{{{1, 2}, 1}}}, {.resamples = 5}), Error);
 }
 
-TEST(ClusteredSpearman, RedrawsWholeRuns) {
-  std::vector<PairedSeries> runs;
-  for (int r = 0; r < 6; ++r) {
-    PairedSeries run;
-    for (int k = 0; k < 20; ++k) run.x.push_back(r), run.y.push_back(r % 2 == 0 ? -r : r);  // within a run nothing varies
-    runs.push_back(run);
-  }
-  const Interval found = clustered_spearman(runs);
+/// Stages of recipes taught in several orders, with several seeds each.
+struct Stages {
   std::vector<double> x, y;
-  for (const PairedSeries& run : runs) x.insert(x.end(), run.x.begin(), run.x.end()), y.insert(y.end(), run.y.begin(), run.y.end());
-  EXPECT_EQ(found.estimate, spearman(x, y).estimate);
-  EXPECT_GT(found.high - found.low, 2 * (spearman(x, y).high - spearman(x, y).low)) << "120 points, but six runs";
-  runs.resize(3);
-  EXPECT_FALSE(clustered_spearman(runs).known());
+  Draws recipes, orders, cells;
+};
+
+struct Plan {
+  std::size_t recipes, orders;
+  double of_recipe, of_order;  ///< deviations of what they add to x and to y
+};
+
+/// x and y are a recipe's, an order's and a stage's share each, drawn apart: their correlation is 0.
+Stages uncorrelated_stages(Random& random, const Plan& plan) {
+  constexpr std::size_t kSeeds = 3, kPlaces = 2;
+  const auto effects = [&](std::size_t number, double size) {
+    std::vector<double> all(2 * number);
+    for (double& effect : all) effect = size * random.normal();
+    return all;
+  };
+  const std::vector<double> recipe = effects(plan.recipes, plan.of_recipe), order = effects(plan.orders, plan.of_order);
+  Stages stages;
+  for (std::size_t cell = 0; cell < plan.recipes * plan.orders; ++cell) {
+    const std::size_t r = cell / plan.orders, o = cell % plan.orders;
+    for (std::size_t stage = 0; stage < kSeeds * kPlaces; ++stage) {
+      stages.x.push_back(recipe[2 * r] + order[2 * o] + 0.3 * random.normal());
+      stages.y.push_back(recipe[2 * r + 1] + order[2 * o + 1] + 0.3 * random.normal());
+      stages.recipes.push_back(r);
+      stages.orders.push_back(o);
+      stages.cells.push_back(cell);
+    }
+  }
+  return stages;
+}
+
+bool holds_zero(const Interval& found) { return found.low <= 0 && 0 <= found.high; }
+
+TEST(CrossedCorrelation, HoldsTheTruthWhereRecipesAndOrdersAreWhatIsDrawn) {
+  constexpr int kTrials = 200;  // three binomial deviations at 95 %: 0.046
+  for (const Plan& plan : {Plan{12, 3, 1, 0.1}, Plan{12, 3, 1, 0.5}, Plan{5, 6, 0.5, 1}, Plan{12, 1, 1, 0}}) {
+    Random random(3, "test/crossed_correlation");
+    int held = 0, held_by_cells = 0;
+    for (int trial = 0; trial < kTrials; ++trial) {
+      const Stages stages = uncorrelated_stages(random, plan);
+      held += holds_zero(crossed_correlation(spearman, stages.x, stages.y, {stages.recipes, stages.orders}));
+      held_by_cells += holds_zero(crossed_correlation(spearman, stages.x, stages.y, {stages.cells}));
+    }
+    const std::string where = std::to_string(plan.recipes) + " recipes in " + std::to_string(plan.orders) + " orders";
+    EXPECT_GE(held, (0.95 - 0.046) * kTrials) << where;
+    if (plan.orders > 1) EXPECT_LE(held_by_cells, 0.85 * kTrials) << where << ": a recipe in an order is no draw of its own";
+  }
+}
+
+TEST(CrossedCorrelation, TellsWhatItCannotSay) {
+  const std::vector<double> x{1, 2, 3, 4, 5, 6}, y{2, 1, 4, 3, 6, 5};
+  const Draws halves{0, 0, 0, 1, 1, 1}, same(6, 0), thirds{0, 0, 1, 1, 2, 2};
+  EXPECT_EQ(crossed_correlation(pearson, x, y, {halves}).estimate, pearson(x, y));
+  EXPECT_TRUE(crossed_correlation(pearson, x, y, {halves}).known());
+  EXPECT_FALSE(crossed_correlation(pearson, x, y, {same}).known()) << "one draw";
+  EXPECT_FALSE(crossed_correlation(pearson, x, y, {}).known());
+  EXPECT_FALSE(crossed_correlation(pearson, x, x, {thirds}).known()) << "at 1 Fisher's z is infinite";
+  EXPECT_FALSE(crossed_correlation(pearson, x, y, {{0, 0, 0, 0, 1, 1}, {0, 0, 0, 0, 0, 1}}).known()) << "two pairs without the first";
+  const std::vector<double> longer{1, 2, 3, 4, 5, 6, 7}, part{2, 1, 4, 3, 6, 5, kNothing};
+  EXPECT_EQ(crossed_correlation(pearson, longer, part, {{0, 0, 0, 1, 1, 1, 2}}).low, crossed_correlation(pearson, x, y, {halves}).low)
+      << "a draw without a whole pair is none";
+  EXPECT_THROW(crossed_correlation(pearson, x, y, {{0, 1}}), Error);
 }
 
 TEST(Bootstrap, HoldsTheTruthAboutAsOftenAsItSays) {
@@ -205,24 +257,16 @@ TEST(McNemar, EqualsScipysBinomialTest) {
 TEST(Correlation, EqualsScipys) {
   for (const json::value& c : cases("correlation")) {
     const std::vector<double> x = numbers(c.at("x")), y = numbers(c.at("y"));
-    const auto compare = [&](const Interval& found, const char* name) {
-      const std::vector<double> expected = numbers(c.at(name));
-      EXPECT_NEAR(found.estimate, expected[0], 1e-12) << name;
-      ASSERT_EQ(found.known(), std::abs(expected[0]) < 1) << name;
-      if (!found.known()) return;
-      EXPECT_NEAR(found.low, expected[1], 1e-9) << name;
-      EXPECT_NEAR(found.high, expected[2], 1e-9) << name;
-    };
-    compare(pearson(x, y), "pearson");
-    compare(spearman(x, y), "spearman");
+    EXPECT_NEAR(pearson(x, y), c.at("pearson").to_number<double>(), 1e-12);
+    EXPECT_NEAR(spearman(x, y), c.at("spearman").to_number<double>(), 1e-12);
     EXPECT_EQ(ranks(x), numbers(c.at("ranks")));
   }
   const std::vector<double> tenths(3, 0.1), rising{1, 2, 3};  // the mean of three tenths is not a tenth
   for (const auto& correlation : {pearson, spearman}) {
-    EXPECT_TRUE(std::isnan(correlation(std::vector<double>{1, 1, 1}, rising).estimate));
-    EXPECT_TRUE(std::isnan(correlation(tenths, tenths).estimate));
-    EXPECT_TRUE(std::isnan(correlation(tenths, rising).estimate));
-    EXPECT_TRUE(std::isnan(correlation(rising, tenths).estimate));
+    EXPECT_TRUE(std::isnan(correlation(std::vector<double>{1, 1, 1}, rising)));
+    EXPECT_TRUE(std::isnan(correlation(tenths, tenths)));
+    EXPECT_TRUE(std::isnan(correlation(tenths, rising)));
+    EXPECT_TRUE(std::isnan(correlation(rising, tenths)));
   }
   EXPECT_THROW(pearson(std::vector<double>{1}, std::vector<double>{}), Error);
 }

@@ -120,17 +120,6 @@ def alive(pid):
         return False
 
 
-def equal(found, expected):
-    """Equal but for the rounding of measured numbers: what is evaluated together depends on where the run was stopped."""
-    if isinstance(expected, float) and isinstance(found, float):
-        return abs(found - expected) <= 1e-5 * abs(expected)
-    if isinstance(expected, dict) and isinstance(found, dict):
-        return found.keys() == expected.keys() and all(equal(found[k], expected[k]) for k in expected)
-    if isinstance(expected, list) and isinstance(found, list):
-        return len(found) == len(expected) and all(map(equal, found, expected))
-    return found == expected
-
-
 def differences(found, expected):
     """What is not in both, shortened."""
     if isinstance(expected, dict):
@@ -235,7 +224,7 @@ class Campaign:
         self.verify("at the end")
         found = self.target.outcome()
         for part in expected:
-            self.report.check(equal(found[part], expected[part]), f"{part} differ from those without kills: {differences(found[part], expected[part])}")
+            self.report.check(found[part] == expected[part], f"{part} differ from those without kills: {differences(found[part], expected[part])}")
 
 
 folder = pathlib.Path(tempfile.mkdtemp())

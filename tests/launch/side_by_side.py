@@ -94,19 +94,10 @@ def start(path, ranks, groups, *more):
     return subprocess.Popen(command(path, ranks, groups, *more), env=harness.ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(condition, job, timeout=300):
-    end = time.monotonic() + timeout
-    while not condition():
-        if job.poll() is not None or time.monotonic() > end:
-            job.kill()
-            sys.exit(f"the run ended or stood still before it could be disturbed: {job.stderr.read()}")
-        time.sleep(0.01)
-
-
 def kill_in_the_middle(report, path, stages):
     job = start(path, 2, 2)
     folder = store_of(path) / "stages"
-    wait_until(lambda: folder.exists() and len(list(folder.glob("*.h5"))) >= stages, job)
+    harness.wait_until(lambda: folder.exists() and len(list(folder.glob("*.h5"))) >= stages, job)
     os.kill(harness.process_of_rank(job.pid, 1), signal.SIGKILL)
     report.check(job.wait(timeout=60) != 0, "a rank of the second group was killed, yet the run ended well")
     harness.run(RETAIN, "store", "verify", store_of(path))
@@ -152,7 +143,7 @@ def check_stop(report, folder, world):
     path = experiment(folder, "stopped", world, *sizes)
     job = start(path, 2, 2)
     recipes = ("mlp", "sa_proj")
-    wait_until(lambda: all(sum(line["recipe"] == recipe for line in lines_of(path)) >= 3 for recipe in recipes), job)
+    harness.wait_until(lambda: all(sum(line["recipe"] == recipe for line in lines_of(path)) >= 3 for recipe in recipes), job)
     os.kill(harness.process_of_rank(job.pid, 1), signal.SIGUSR1)
     said = job.communicate(timeout=60)[1]
     report.check(job.returncode == 3, f"stopped with {job.returncode}: {said}")
@@ -179,7 +170,7 @@ def check_groups_of_two(report, folder, world):
 def check_hanging_rank(report, folder, world):
     path = experiment(folder, "hanging", world, [RECIPES[0], RECIPES[2]], [TASKS[:1]], [1], 2000, "[parallel]\ntensor = 2")
     job = start(path, 4, 2, "--watchdog", "10")
-    wait_until(lambda: {line["recipe"] for line in lines_of(path)} == {"mlp", "sa_proj"}, job)
+    harness.wait_until(lambda: {line["recipe"] for line in lines_of(path)} == {"mlp", "sa_proj"}, job)
     hanging = harness.process_of_rank(job.pid, 3)
     os.kill(hanging, signal.SIGSTOP)
     said = job.communicate(timeout=120)[1]

@@ -38,15 +38,6 @@ def evaluations(store):
     return [path for path in (store / "results").glob("*") if '"score"' in path.read_text()] if (store / "results").exists() else []
 
 
-def wait_until(condition, job):
-    end = time.monotonic() + 120
-    while not condition():
-        if job.poll() is not None or time.monotonic() > end:
-            job.kill()
-            sys.exit(f"the command ended or stood still before it could be stopped: {job.communicate()[1]}")
-        time.sleep(0.01)
-
-
 def figures(store):
     """Scores and answers, whichever file they are in."""
     return sorted(json.dumps(json.loads(path.read_text())["value"], sort_keys=True) for path in evaluations(store))
@@ -55,7 +46,7 @@ def figures(store):
 def check_run(report, folder):
     path, store = experiment(folder, "stopped"), folder / "stopped"
     job = start("run", path)
-    wait_until(lambda: len(evaluations(store)) >= 2, job)
+    harness.wait_until(lambda: len(evaluations(store)) >= 2, job)
     os.kill(harness.process_of_rank(job.pid, RANKS - 1), signal.SIGUSR1)
     said = job.communicate(timeout=60)[1]
     measured = len(evaluations(store))

@@ -40,9 +40,7 @@ path = "store-{number}"
 ''')
     process = subprocess.Popen(harness.launcher(RANKS) + [RETAIN, "-q", "run", str(experiment), "--log", str(log)],
                                env=harness.ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 3):
-        time.sleep(0.05)
+    harness.wait_until(lambda: log.exists() and log.read_text().count("\n") > 3, process)
     os.kill(harness.process_of_rank(process.pid, RANKS - 1), number)
     start = time.monotonic()
     try:

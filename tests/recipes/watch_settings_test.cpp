@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/base/error.h"
+#include "tests/support/refusal.h"
 
 namespace retain::recipes {
 namespace {
@@ -19,13 +19,7 @@ std::vector<Watch> read(const std::string& text) {
 }
 
 std::string refusal(const std::string& text) {
-  try {
-    read(text);
-  } catch (const framework::Error& error) {
-    EXPECT_EQ(error.kind(), framework::ErrorKind::config_invalid);
-    return error.what();
-  }
-  return "accepted";
+  return tests::refusal(framework::ErrorKind::config_invalid, [&] { read(text); });
 }
 
 TEST(WatchSettings, BoundsAreOfTheFigureOrOfItsChange) {

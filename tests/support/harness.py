@@ -8,6 +8,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import time
 
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 # Another set of reference figures of the same layout can be named: RETAIN_REFERENCE holds D_models and R_run.
@@ -51,6 +52,16 @@ def process_of_rank(parent, rank):
         if f"OMPI_COMM_WORLD_RANK={rank}\0" in (pathlib.Path("/proc") / str(process) / "environ").read_text():
             return process
     sys.exit(f"rank {rank} is not there")
+
+
+def wait_until(condition, job, timeout=300):
+    """Waits until condition() holds; ends the test when the job (of Popen, with stderr a pipe) ends or stands still before."""
+    end = time.monotonic() + timeout
+    while not condition():
+        if job.poll() is not None or time.monotonic() > end:
+            job.kill()
+            sys.exit(f"the command ended or stood still before it could be disturbed: {job.communicate()[1]}")
+        time.sleep(0.01)
 
 
 def stages_of(folder):
