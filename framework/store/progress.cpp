@@ -28,7 +28,8 @@ std::optional<std::int64_t> step_of(const std::string& file) {
 }
 
 std::string line_of(const ErrorParts& parts) {
-  return parts.what + (parts.expected.empty() ? "" : "; expected: " + parts.expected) + (parts.found.empty() ? "" : "; found: " + parts.found);
+  return parts.what + (parts.expected.empty() ? "" : "; expected: " + parts.expected) +
+         (parts.found.empty() ? "" : "; found: " + parts.found);
 }
 
 std::string joined(const std::vector<std::string>& lines) {
@@ -56,7 +57,8 @@ void PassedOver::require_readable() const {
   throw Error(ErrorKind::io, {"no checkpoint of the stage can be used, and " + std::to_string(unreadable) + " of " +
                                   std::to_string(damaged.size()) + " cannot be read",
                               "one that is intact", joined(damaged),
-                              "see to the disk and give the command again; where these files are lost, remove them, and the stage starts over"});
+                              "see to the disk and give the command again; where these files are lost, remove them, "
+                              "and the stage starts over"});
 }
 
 LatestProgress newest_intact(const std::vector<std::int64_t>& steps, const std::function<void(std::int64_t step)>& check) {

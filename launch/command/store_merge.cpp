@@ -33,7 +33,8 @@ int merge(const StoreOptions& options, MergeOptions chosen) {
   std::vector<std::string> parents{base};
   parents.insert(parents.end(), stages.begin(), stages.end());
   const std::string id = framework::commit_merge(store, lock, base, stages, chosen.settings, recipes::carried_teaching(store, parents));
-  if (!chosen.branch.empty()) framework::move_ref(store, lock, framework::RefKind::branch, chosen.branch, id, chosen.kind + " on " + chosen.base);
+  if (!chosen.branch.empty())
+    framework::move_ref(store, lock, framework::RefKind::branch, chosen.branch, id, chosen.kind + " on " + chosen.base);
   std::cout << id << '\n';
   return 0;
 }

@@ -151,8 +151,10 @@ Lora::Lora(MethodSetup setup) : Method(std::move(setup.groups)) {
   if (stored.rank != settings_.rank || stored.alpha != settings_.alpha || stored.rank_stabilised != settings_.rank_stabilised)
     throw Error(ErrorKind::config_invalid,
                 {table.where("adapter") + ": the adapter in " + folder.string() + " does not fit the recipe",
-                 "rank " + std::to_string(settings_.rank) + ", alpha " + std::to_string(settings_.alpha) + (settings_.rank_stabilised ? ", rslora" : ""),
-                 "rank " + std::to_string(stored.rank) + ", alpha " + std::to_string(stored.alpha) + (stored.rank_stabilised ? ", rslora" : ""),
+                 "rank " + std::to_string(settings_.rank) + ", alpha " + std::to_string(settings_.alpha) +
+                     (settings_.rank_stabilised ? ", rslora" : ""),
+                 "rank " + std::to_string(stored.rank) + ", alpha " + std::to_string(stored.alpha) +
+                     (stored.rank_stabilised ? ", rslora" : ""),
                  "give the recipe the adapter's settings"});
   adapter_.emplace(folder);
 }

@@ -112,8 +112,9 @@ void PeftTensors::require_shape(const std::string& stored, const parallel::Param
 }
 
 void PeftTensors::missing(const std::string& name) const {
-  throw Error(ErrorKind::checkpoint_missing_tensor, {file_ + " has nothing for " + name, "an adapter for every layer the recipe names",
-                                                     std::to_string(names_.size()) + " other tensors", "train with the patterns the adapter was made for"});
+  throw Error(ErrorKind::checkpoint_missing_tensor,
+              {file_ + " has nothing for " + name, "an adapter for every layer the recipe names",
+               std::to_string(names_.size()) + " other tensors", "train with the patterns the adapter was made for"});
 }
 
 void PeftTensors::check(const models::LmmConfig& config, const std::vector<parallel::ParameterSpec>& rows) const {
@@ -135,10 +136,11 @@ void PeftTensors::check(const models::LmmConfig& config, const std::vector<paral
   }
   if (!wanted.empty()) missing(wanted.begin()->first);
   if (!surplus.empty())
-    throw Error(ErrorKind::checkpoint_surplus_tensor, {file_ + ": " + surplus.front() + " lies beside no layer the recipe names",
-                                                       "lora_A.weight and lora_B.weight of the recipe's layers, once each",
-                                                       std::to_string(surplus.size()) + " of " + std::to_string(names_.size()) + " tensors have no place",
-                                                       "name their layers in `train` too, or use an adapter of the recipe's layers alone"});
+    throw Error(ErrorKind::checkpoint_surplus_tensor,
+                {file_ + ": " + surplus.front() + " lies beside no layer the recipe names",
+                 "lora_A.weight and lora_B.weight of the recipe's layers, once each",
+                 std::to_string(surplus.size()) + " of " + std::to_string(names_.size()) + " tensors have no place",
+                 "name their layers in `train` too, or use an adapter of the recipe's layers alone"});
 }
 
 at::Tensor PeftTensors::read(const models::LmmConfig& config, const parallel::ParameterSpec& row) const {

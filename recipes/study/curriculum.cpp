@@ -27,8 +27,8 @@ void warn_of_damaged_refs(const framework::Store& store, const framework::Log& l
 
 }  // namespace
 
-Curriculum::Curriculum(const Experiment& experiment, const parallel::RankGroups& groups, const parallel::Mesh& mesh, const framework::Log& log,
-                       const std::atomic<bool>& stop)
+Curriculum::Curriculum(const Experiment& experiment, const parallel::RankGroups& groups, const parallel::Mesh& mesh,
+                       const framework::Log& log, const std::atomic<bool>& stop)
     : experiment_(experiment),
       groups_(groups),
       mesh_(mesh),

@@ -115,7 +115,11 @@ StageInspection Curriculum::inspection_of(const std::string& key, const Lesson& 
   std::set<std::string> trained;
   const Method* method = lesson.recipe.method.get();
   for (const Selected& one : select(extended_table(kit_.table(), method), lesson.recipe.groups, method)) trained.insert(one.name);
-  return {experiment_.watches, *measures_, *store_, log_, {key, lesson.branch.name + " · " + lesson.task.task.name, parent, std::move(trained)}};
+  return {experiment_.watches,
+          *measures_,
+          *store_,
+          log_,
+          {key, lesson.branch.name + " · " + lesson.task.task.name, parent, std::move(trained)}};
 }
 
 std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const std::string& parent) {
@@ -132,7 +136,8 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   std::string reason;
   if (const auto known = find_taught(lesson.branch, lesson.place, parent, key, &reason)) {
     if (!quiet_)
-      log_.info(title + ": taught before with these inputs, stage " + known->id.substr(0, 10) + (known->here ? "" : ", which gc removed since"));
+      log_.info(title + ": taught before with these inputs, stage " + known->id.substr(0, 10) +
+                (known->here ? "" : ", which gc removed since"));
     store_->settle();  // an earlier stage of this branch, whose move comes first
     StageInspection::clear(*store_, key);  // a stop may have come between the commit and this
     return remember(known->id, lesson, key);
@@ -170,7 +175,8 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   };
   std::vector<const SampleSource*> earlier;
   for (const LoadedTask* other : lesson.replayed) earlier.push_back(other->records.samples.get());
-  const ReplaySamples samples(*task.records.samples, earlier, earlier.empty() ? 0 : method->replayed(), lesson.settings.seed, task.task.name);
+  const ReplaySamples samples(*task.records.samples, earlier, earlier.empty() ? 0 : method->replayed(),
+                              lesson.settings.seed, task.task.name);
   Trainer trainer(model, samples, lesson.settings, recipe.groups, log_, hooks, experiment_.bad_records, task.task.name,
                   {method, reference.get(), before.get()});
   running = &trainer;
@@ -178,13 +184,17 @@ std::optional<Curriculum::Taught> Curriculum::teach(const Lesson& lesson, const 
   if (inspection.resume(trainer)) log_.info(title + " goes on from step " + std::to_string(trainer.next_step()));
   first = trainer.next_step();
   if (mesh_.world().rank() == 0) step_log_->begin_stage(branch, task.task.name, first);
-  bar = std::make_unique<framework::Progress>(groups_.count() == 1 ? title : mesh_.world().name() + ": " + title, trainer.total_steps(), mesh_.world().rank() == 0);
+  bar = std::make_unique<framework::Progress>(groups_.count() == 1 ? title : mesh_.world().name() + ": " + title,
+                                              trainer.total_steps(), mesh_.world().rank() == 0);
   describe_step(first);
   const TrainOutcome outcome = trainer.run();
   cut_losses(losses, first, outcome.next_step);
   bar->finish();
-  const FeatureUse features_here{model_->features().hits() - features_before.reused, model_->features().misses() - features_before.computed};
-  log_.info(title + ": " + stage_summary(mesh_.world(), outcome, features_here, backward_work(kit_.config(), model.table(), trainer.selected()), memory));
+  const FeatureUse features_here{model_->features().hits() - features_before.reused,
+                                 model_->features().misses() - features_before.computed};
+  log_.info(title + ": " +
+            stage_summary(mesh_.world(), outcome, features_here,
+                          backward_work(kit_.config(), model.table(), trainer.selected()), memory));
   if (!outcome.finished) {
     log_.info("stopped and saved at step " + std::to_string(outcome.next_step) + "; the same command goes on from there");
     return std::nullopt;
@@ -219,15 +229,17 @@ std::string Curriculum::commit(models::Lmm& model, framework::StageDraft draft, 
     for (std::string& name : recipe.method->changed(model.table())) changed.insert(std::move(name));
   else
     for (const Selected& parameter : select(model.table(), recipe.groups)) changed.insert(parameter.name);
-  const auto arrays = parallel::arrays_of(model.table(), model.parameters(), [&](const std::string& name) { return changed.contains(name); });
+  const auto arrays = parallel::arrays_of(model.table(), model.parameters(),
+                                          [&](const std::string& name) { return changed.contains(name); });
   committing_ = key;
   const bool again = store_->made_stage(key).has_value();  // its branch has been there: run() decides whether it moves
   const std::string message = lesson.branch.name + " learned " + task;
-  const std::string stage = store_->commit(std::move(draft), arrays, again ? "" : lesson.branch.name, message, [this, key](const std::string& written) {
-    store_->put_stage(key, written);
-    StageInspection::clear(*store_, key);
-    committing_.clear();
-  });
+  const std::string stage = store_->commit(std::move(draft), arrays, again ? "" : lesson.branch.name, message,
+                                           [this, key](const std::string& written) {
+                                             store_->put_stage(key, written);
+                                             StageInspection::clear(*store_, key);
+                                             committing_.clear();
+                                           });
   model_->becomes(stage);
   if (recipe.method || again) store_->settle();  // a method may read what was written; a branch can go to what is there
   if (recipe.method && !recipe.method->keeps_own_parameters()) model_->release();
