@@ -25,6 +25,7 @@ ENVIRONMENT = {**harness.ENVIRONMENT, "RETAIN_BIND": "none", "OMPI_MCA_plm_rsh_a
                "OMPI_MCA_btl": "tcp,self", "OMPI_MCA_btl_tcp_if_include": NETWORK, "OMPI_MCA_oob_tcp_if_include": NETWORK}
 HOSTS = 4
 WATCHDOG = 10
+CUT_WATCHDOG = 6  # and three seconds for ranks that may know more: before keep-alive (14 s) has the launcher end a job without a word
 GRACE = 20  # seconds for the ranks to end one another, and for mpirun to notice, on a busy machine
 
 
@@ -36,14 +37,14 @@ def inside(host, *command):
     return ["ip", "netns", "exec", f"retain{host}", *map(str, command)]
 
 
-def experiment(folder, store, pipeline, epochs=30):
+def experiment(folder, store, pipeline, epochs=30, watchdog=WATCHDOG):
     path = folder / f"{store}.toml"
     path.write_text(f'''[model]
 path = "{harness.MODEL / 'hub'}"
 [parallel]
 tensor = 2
 pipeline = {pipeline}
-watchdog_seconds = {WATCHDOG}
+watchdog_seconds = {watchdog}
 [train]
 learning_rate = 1e-3
 global_batch = 2
@@ -147,7 +148,7 @@ def a_slow_link(report, folder, expected):
 def a_cut_link(report, folder, expected, hosts):
     """The last host's link goes down in the middle of a stage: the run ends, says why, and goes on when the link is back."""
     name, pipeline = f"cut-{hosts}", hosts // 2
-    log, path = folder / f"{name}.jsonl", experiment(folder, name, pipeline)
+    log, path = folder / f"{name}.jsonl", experiment(folder, name, pipeline, watchdog=CUT_WATCHDOG)
     job = teach(hosts, 1, path, log)
     wait_for_steps(log, 6)
     subprocess.run(["ip", "-n", f"retain{hosts}", "link", "set", "eth0", "down"], check=True)
