@@ -74,7 +74,13 @@ double StageMeasures::evaluate_stage(const Measured& measured, const Questions& 
   const Benchmark& benchmark = asked.benchmark;
   parallel::ShardedStore& store = measured.store;
   const auto [answered, key] = keys_of(measured.stage, measured.reading, asked);
-  if (const auto known = store.get_result(key)) return known->at("score").to_number<double>();
+  const auto note = [&] {  // also after a stop between the two results
+    if (!store.get_result(answered)) store.put_result(answered, json::object{{"evaluation", key}});
+  };
+  if (const auto known = store.get_result(key)) {
+    note();
+    return known->at("score").to_number<double>();
+  }
   const std::optional<Evaluation> earlier = find_answers(store, answered);
   Evaluation evaluation;
   if (earlier) {
@@ -88,7 +94,7 @@ double StageMeasures::evaluate_stage(const Measured& measured, const Questions& 
     evaluation.stage = measured.stage;
   }
   store.put_result(key, to_json(evaluation));
-  if (!earlier && !store.get_result(answered)) store.put_result(answered, json::object{{"evaluation", key}});
+  if (!earlier) note();
   return store.get_result(key)->at("score").to_number<double>();  // to the last digit what a later run reads
 }
 
