@@ -128,6 +128,8 @@ def judge_store(report, retain, store):
     rest = folder_bytes(store) - found - results
     print(f"store: {len(stages)} stages, {found / MIB:.1f} MiB in their files, "
           f"{100 * own:.1f} % of it tensors (by `store show` of {len(shown)}); results {results / MIB:.1f} MiB ({results / max(1, len(stages)) / 1024:.0f} KiB a stage), all else {rest / MIB:.1f} MiB")
+    stray = [path.name for path in (store / "stages").iterdir() if path.stem not in stages]
+    report.check(not stray, f"files among the stages that no stage is: {stray[:5]}")
     report.check(results <= RESULTS_A_STAGE * len(stages), f"results take {results} bytes for {len(stages)} stages")
     leftovers = [str(path) for path in (store / "temporary").glob("*")] if (store / "temporary").is_dir() else []
     report.check(not leftovers, f"left behind: {leftovers[:5]}")
