@@ -138,14 +138,14 @@ class Planner {
   /// Batches of other lengths need other products than those before, and so do generated answers.
   std::int64_t kept_products(const TrainSettings& settings, std::int64_t replicas) const {
     if (sizes_.of_one_length && experiment_.benchmarks.empty() && experiment_.probes.empty()) return 0;
+    if (!experiment_.benchmarks.empty() || experiment_.tasks.empty()) return parallel::kKeptProducts;
     std::int64_t steps = 0;
     for (const Task& task : experiment_.tasks) {
       if (task.settings.max_steps <= 0) return parallel::kKeptProducts;
       steps += task.settings.max_steps;
     }
-    const bool generates = !experiment_.benchmarks.empty() || steps == 0;
     const std::int64_t batches = steps * settings.global_batch / (settings.micro_batch * replicas);
-    return generates ? parallel::kKeptProducts : std::min<std::int64_t>(parallel::kKeptProducts, kNewProductsABatch * batches);
+    return std::min<std::int64_t>(parallel::kKeptProducts, kNewProductsABatch * batches);
   }
 
   /// A run keeps them from one recipe's stages to the next's, which may not use them.

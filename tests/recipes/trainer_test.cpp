@@ -149,17 +149,36 @@ void damage(const Mesh& mesh, const framework::Store& store, std::int64_t step, 
   mesh.world().barrier();
 }
 
+TrainSettings saving_every_second_step() {
+  TrainSettings settings = settings_of();
+  settings.save_every = 2;
+  return settings;
+}
+
+/// A run of 8 steps whose checkpoints of 4 and 6 are kept.
+struct SavedRun {
+  Mesh mesh;
+  tests::SharedScratch scratch;
+  TrainSettings settings = saving_every_second_step();
+  parallel::ShardedStore store;
+  Lesson whole;
+
+  SavedRun(const std::shared_ptr<parallel::Communicator>& world, const MeshShape& shape,
+           framework::FileOperations& operations = framework::FileOperations::system())
+      : mesh(world, shape),
+        scratch(*world),
+        store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write, "test", operations),
+        whole(mesh, kKinds, settings, "llm") {
+    whole.store = &store;
+    EXPECT_TRUE(whole.trainer->run().finished);
+  }
+};
+
 TEST(Trainer, ADamagedCheckpointGivesWayToTheOneBefore) {
   const auto world = parallel::open_world();
   for (const MeshShape& shape : shapes_for(world->size())) {
-    const Mesh mesh(world, shape);
-    tests::SharedScratch scratch(*world);
-    TrainSettings settings = settings_of();
-    settings.save_every = 2;
-    parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write);
-    Lesson whole(mesh, kKinds, settings, "llm");
-    whole.store = &store;
-    EXPECT_TRUE(whole.trainer->run().finished);  // of 8 steps; the checkpoints of 4 and 6 are kept
+    SavedRun run(world, shape);
+    auto& [mesh, scratch, settings, store, whole] = run;
     const auto goes_on = [&](std::int64_t step, std::size_t damaged) {
       framework::PassedOver passed;
       store.latest_progress("run", &passed);
@@ -183,15 +202,9 @@ TEST(Trainer, ADamagedCheckpointGivesWayToTheOneBefore) {
 TEST(Trainer, ACheckpointThatCannotBeReadGivesWayToTheOneBefore) {
   const auto world = parallel::open_world();
   for (const MeshShape& shape : shapes_for(world->size())) {
-    const Mesh mesh(world, shape);
-    tests::SharedScratch scratch(*world);
-    TrainSettings settings = settings_of();
-    settings.save_every = 2;
     tests::BadSectors disk;
-    parallel::ShardedStore store(scratch.path / "store", mesh, parallel::ShardedStore::Access::write, "test", disk);
-    Lesson whole(mesh, kKinds, settings, "llm");
-    whole.store = &store;
-    EXPECT_TRUE(whole.trainer->run().finished);  // of 8 steps; the checkpoints of 4 and 6 are kept
+    SavedRun run(world, shape, disk);
+    auto& [mesh, scratch, settings, store, whole] = run;
     const std::string newest = "step-000000000006.h5", older = "step-000000000004.h5";
     const bool last = world->rank() == world->size() - 1;  // where its blocks lie nobody else meets the bad sector
     if (last) disk.unreadable = {newest};
